@@ -94,3 +94,13 @@ class ReloadPhones(Command):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReloadQueues(Command):
     """After the generated centre queues were replaced."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadRoutes(Command):
+    """What AstDB holds of a family. The reply's `values` are its keys (without the family) and values.
+
+    AstDB may lose a burst in a crash, so what must be written is the difference to what is there.
+    """
+
+    family: str

@@ -19,12 +19,21 @@ class Fact:
     at: float
 
 
+#: Ordinal of a `CallEnded` that is presumed (the PBX died, or a channel went without its step). One with a step
+#: outranks it.
+PRESUMED = 0
+
+
 # --- calls ------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallFact(Fact):
-    """`ordinal`: the dialplan's step number of this call (1, 2, …), or for ringing the nth ring of the call."""
+    """`ordinal`: the dialplan's step number of this call (1, 2, …).
+
+    For ringing it is the serial number of the ringing leg's channel: it grows with each ring, and is the same live and
+    in the journal even when some rings were missed. 0 (`PRESUMED`) marks an end that no step told.
+    """
 
     call_id: str
     ordinal: int
@@ -69,7 +78,7 @@ class ListenerRung(CallFact):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListenerRangOut(CallFact):
-    """The phone stopped ringing without an answer (not taken in time, refused, unreachable)."""
+    """The phone stopped ringing without an answer: not taken in time, refused, out of reach, or the caller left."""
 
     interface: str
     queue: str
@@ -223,9 +232,15 @@ class PhoneChanged(Fact):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PbxConnected(Fact):
-    """The session is up and the snapshot was taken: what follows is live, what went before it is reconciled."""
+    """The session is up and the snapshot was taken: what follows is live, what went before it is reconciled.
+
+    `restarted`: the PBX is another process than before the gap (its calls ended by fault). `gone`: ids of calls that
+    were live before the gap and ended in it: how they ended is in the PBX's journal alone. Read it now.
+    """
 
     version: str
+    restarted: bool = False
+    gone: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,237 @@
+"""Commands → actions of the manager interface. The only file that writes action words and header names.
+
+What an account may do is in asterisk-config/manager.conf: `service` has no class that writes configuration or AstDB; what needs
+class `system` goes through `provision`. Neither may run commands. Hangup is sent from two named places only: a listener's
+own "end", and a leg that was lost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from pbx.commands import (
+    AddMember,
+    Command,
+    DropLostLeg,
+    EndConversation,
+    Heartbeat,
+    PauseMember,
+    PutRoute,
+    ReadRoutes,
+    ReloadPhones,
+    ReloadQueues,
+    RemoveMember,
+    WithdrawCaller,
+)
+from pbx.parse import SNAPSHOT_VARIABLES
+from pbx.replies import CommandRefused
+
+#: Q.850: ended on purpose by the listener; anything else that ends a listener's leg is a loss of the listener.
+CAUSE_ENDED_BY_LISTENER = "31"
+CAUSE_LEG_LOST = "44"
+
+
+class Account(StrEnum):
+    """By which of our two logins an action goes."""
+
+    SERVICE = "service"
+    PROVISION = "provision"
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """`fields` without the ActionID. `already`: an error message that says that what was asked holds already."""
+
+    fields: dict[str, str]
+    account: Account = Account.SERVICE
+    as_list: bool = False
+    already: str | None = None
+
+    def __post_init__(self) -> None:
+        for key, value in self.fields.items():
+            if any(character in value for character in "\r\n\0"):
+                raise CommandRefused("control-character", f"{key} holds a line end, which would be a second action")
+
+
+# --- the session's own -------------------------------------------------------------------------------------------------
+
+
+def login(username: str, secret: str, *, events: bool) -> Action:
+    """The secret travels in clear: the interface is bound to loopback."""
+    mask = "on" if events else "off"
+    return Action({"Action": "Login", "Username": username, "Secret": secret, "Events": mask})
+
+
+def logoff() -> Action:
+    """A clean goodbye."""
+    return Action({"Action": "Logoff"})
+
+
+def ping() -> Action:
+    """Its answer carries the PBX's clock."""
+    return Action({"Action": "Ping"})
+
+
+def core_status() -> Action:
+    """When this Asterisk process started."""
+    return Action({"Action": "CoreStatus"})
+
+
+def core_settings() -> Action:
+    """Asterisk's version."""
+    return Action({"Action": "CoreSettings"})
+
+
+def list_legs() -> Action:
+    """Every channel, with the variables by which a call is known."""
+    return Action({"Action": "Status", "Variables": ",".join(SNAPSHOT_VARIABLES)}, as_list=True)
+
+
+def list_members() -> Action:
+    """Every queue with its members and who waits."""
+    return Action({"Action": "QueueStatus"}, as_list=True)
+
+
+def list_contacts() -> Action:
+    """Every registration; needs class system."""
+    return Action({"Action": "PJSIPShowContacts"}, account=Account.PROVISION, as_list=True, already="No Contacts found")
+
+
+# --- commands ----------------------------------------------------------------------------------------------------------
+
+
+def of(command: Command, pbx_now: float) -> Action:
+    """The action for `command`. `pbx_now`: epoch seconds on the PBX's clock. Raises CommandRefused."""
+    build = _ACTIONS.get(type(command))
+    if build is None:
+        raise CommandRefused("unknown-command", type(command).__name__)
+    return build(command, pbx_now)
+
+
+def _named(what: str, value: str) -> str:
+    """A value that must be there. A channel that begins with `/` would be a pattern for many channels."""
+    if not value or value.startswith("/"):
+        raise CommandRefused("no-name", f"{what} must be named, and not by a pattern")
+    return value
+
+
+def _add_member(command: AddMember, pbx_now: float) -> Action:
+    return Action(
+        {
+            "Action": "QueueAdd",
+            "Queue": _named("the queue", command.queue),
+            "Interface": _named("the interface", command.interface),
+            "StateInterface": command.interface,
+            "MemberName": command.name,
+            "Penalty": "0",
+            "Paused": "true" if command.paused else "false",
+            "Reason": command.pause_reason if command.paused else "",
+        }
+    )
+
+
+def _remove_member(command: RemoveMember, pbx_now: float) -> Action:
+    return Action(
+        {
+            "Action": "QueueRemove",
+            "Queue": _named("the queue", command.queue),
+            "Interface": _named("the interface", command.interface),
+        }
+    )
+
+
+def _pause_member(command: PauseMember, pbx_now: float) -> Action:
+    return Action(
+        {
+            "Action": "QueuePause",
+            "Interface": _named("the interface", command.interface),
+            "Paused": "true" if command.paused else "false",
+            "Reason": command.reason if command.paused else "",
+        }
+    )
+
+
+def _withdraw(command: WithdrawCaller, pbx_now: float) -> Action:
+    return Action(
+        {
+            "Action": "QueueWithdrawCaller",
+            "Queue": _named("the queue", command.queue),
+            "Caller": _named("the caller's channel", command.channel),
+            "WithdrawInfo": command.info,
+        }
+    )
+
+
+def _hang_up_a_leg(channel: str, cause: str) -> Action:
+    return Action({"Action": "Hangup", "Channel": _named("the leg", channel), "Cause": cause})
+
+
+def _end_conversation(command: EndConversation, pbx_now: float) -> Action:
+    return _hang_up_a_leg(command.channel, CAUSE_ENDED_BY_LISTENER)
+
+
+def _drop_lost_leg(command: DropLostLeg, pbx_now: float) -> Action:
+    return _hang_up_a_leg(command.channel, CAUSE_LEG_LOST)
+
+
+def _heartbeat(command: Heartbeat, pbx_now: float) -> Action:
+    return Action({"Action": "Setvar", "Variable": "SERVICE_HEARTBEAT", "Value": str(int(pbx_now))})
+
+
+def _put_route(command: PutRoute, pbx_now: float) -> Action:
+    fields = {"Family": _named("the family", command.family), "Key": _named("the key", command.key)}
+    if command.value:
+        return Action({"Action": "DBPut", **fields, "Val": command.value}, account=Account.PROVISION)
+    # AstDB says so when there is nothing to delete: what was asked for holds.
+    gone = "Database entry could not be deleted"
+    return Action({"Action": "DBDel", **fields}, account=Account.PROVISION, already=gone)
+
+
+def _read_routes(command: ReadRoutes, pbx_now: float) -> Action:
+    fields = {"Action": "DBGetTree", "Family": _named("the family", command.family)}
+    return Action(fields, account=Account.PROVISION, as_list=True)
+
+
+def _reload_phones(command: ReloadPhones, pbx_now: float) -> Action:
+    return Action({"Action": "Reload", "Module": "res_pjsip.so"}, account=Account.PROVISION)
+
+
+def _reload_queues(command: ReloadQueues, pbx_now: float) -> Action:
+    return Action({"Action": "Reload", "Module": "app_queue.so"}, account=Account.PROVISION)
+
+
+_ACTIONS: dict[type[Command], Callable[..., Action]] = {
+    AddMember: _add_member,
+    RemoveMember: _remove_member,
+    PauseMember: _pause_member,
+    WithdrawCaller: _withdraw,
+    EndConversation: _end_conversation,
+    DropLostLeg: _drop_lost_leg,
+    Heartbeat: _heartbeat,
+    PutRoute: _put_route,
+    ReadRoutes: _read_routes,
+    ReloadPhones: _reload_phones,
+    ReloadQueues: _reload_queues,
+}
+
+#: The end of Asterisk's message → our stable id.
+_REFUSALS = {
+    "Already there": "already-there",
+    "Not there": "not-there",
+    "Interface not found": "not-there",
+    "No such queue": "no-such-queue",
+    "No such channel": "no-such-channel",
+    "No such caller": "no-such-caller",
+    "Permission denied": "permission-denied",
+    "No such module": "no-such-module",
+}
+
+
+def refusal(message: str) -> CommandRefused:
+    """Asterisk's error as ours."""
+    for ending, word in _REFUSALS.items():
+        if message.endswith(ending):
+            return CommandRefused(word, message)
+    return CommandRefused("refused-by-pbx", message)

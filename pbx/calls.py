@@ -1,0 +1,136 @@
+"""The calls: steps of the dialplan, rings and bridges become facts.
+
+Asterisk keeps order within one channel only. So what a caller's leg tells and what a listener's leg tells may come in
+any order between the two, and the facts are the same: steps are numbered by the dialplan, and a bridge belongs to the
+`connecting` step whose number lies between the caller's own steps around it. Pure: no I/O, no clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+
+from pbx.events import BridgeEntered, CallStep, LegGone, LegListed, RingBegan
+from pbx.facts import PRESUMED, CallEnded, CallFact, EndedBy, Stage
+from pbx.steps import LiveCall
+from pbx.track import Track
+
+__all__ = ["CallTracker", "LiveCall"]
+
+#: Ended calls are remembered for late words of their other legs: this long on the PBX's clock, and at most so many.
+ENDED_KEPT_SECONDS = 60.0
+ENDED_KEPT_CALLS = 5_000
+
+
+class CallTracker:
+    """`calls`: the live calls by id."""
+
+    def __init__(self, pbx: str) -> None:
+        self.pbx = pbx
+        self.calls: dict[str, LiveCall] = {}
+        self._tracks: dict[str, Track] = {}
+        self._ended: dict[str, Track] = {}
+        self._session = 0
+
+    # --- events -----------------------------------------------------------------------------------------------------
+
+    def step(self, event: CallStep) -> list[CallFact]:
+        """A step of the dialplan."""
+        track = self._track(event.call_id, event.at)
+        facts = track.step(event)
+        if event.what == "ended" and track.ended_at is None:
+            self._end(track, event.at)
+        return facts
+
+    def ring(self, event: RingBegan) -> list[CallFact]:
+        """A leg is being rung."""
+        return self._track(event.call_id, event.at).ring(event)
+
+    def bridge(self, event: BridgeEntered) -> list[CallFact]:
+        """A leg entered a bridge."""
+        track = self._known(event.call_id, event.at)
+        return [] if track is None else track.bridge(event)
+
+    def gone(self, event: LegGone) -> list[CallFact]:
+        """A leg was hung up."""
+        track = self._known(event.call_id, event.at)
+        if track is None:
+            return []
+        if not track.is_caller(event.uniqueid, oldest=event.oldest):
+            return track.leg_gone(event)
+        # The hangup handler spoke first, on this very channel. Without its word the end is presumed, and not hidden.
+        return [] if track.ended_at is not None else self._presume(track, event.at, EndedBy.SYSTEM)
+
+    def _known(self, call_id: str, at: float) -> Track | None:
+        track = self._tracks.get(call_id) or self._ended.get(call_id)
+        if track is not None:
+            track.session, track.last_at = self._session, at
+        return track
+
+    def _track(self, call_id: str, at: float) -> Track:
+        track = self._known(call_id, at)
+        if track is None:
+            track = Track(self.pbx, LiveCall(call_id), self._session, at)
+            self._tracks[call_id] = track
+            self.calls[call_id] = track.live
+        return track
+
+    # --- ends -------------------------------------------------------------------------------------------------------
+
+    def _end(self, track: Track, at: float) -> None:
+        call_id = track.live.call_id
+        track.ended_at, track.live.stage = at, Stage.ENDED
+        self._tracks.pop(call_id, None)
+        self.calls.pop(call_id, None)
+        self._ended[call_id] = track
+        while len(self._ended) > ENDED_KEPT_CALLS or self._oldest_ended() < at - ENDED_KEPT_SECONDS:
+            del self._ended[next(iter(self._ended))]
+
+    def _oldest_ended(self) -> float:
+        ended_at = next(iter(self._ended.values())).ended_at
+        return ended_at if ended_at is not None else 0.0
+
+    def _presume(self, track: Track, at: float, by: EndedBy) -> list[CallFact]:
+        call_id, stage = track.live.call_id, track.live.stage
+        self._end(track, at)
+        return [CallEnded(pbx=self.pbx, at=at, call_id=call_id, ordinal=PRESUMED, by=by, stage=stage)]
+
+    def presume_ended(self, live: Collection[str], at: float | None = None) -> list[CallFact]:
+        """The PBX died under its calls: those that are not in `live` ended by fault, `at` or when last heard of."""
+        dead = [track for call_id, track in self._tracks.items() if call_id not in live]
+        return [
+            fact for track in dead for fact in self._presume(track, track.last_at if at is None else at, EndedBy.FAULT)
+        ]
+
+    # --- the snapshot -----------------------------------------------------------------------------------------------
+
+    def begin_session(self) -> None:
+        """What is seen from now on is newer than what was known."""
+        self._session += 1
+
+    def listed(self, at: float, legs: Iterable[LegListed]) -> tuple[list[CallFact], frozenset[str]]:
+        """The live channels. Returns facts (rings that stopped meanwhile), and the ids of calls that ended unseen.
+
+        What was seen live since the session began outranks the list.
+        """
+        callers: dict[str, LegListed] = {}
+        others: dict[str, list[LegListed]] = {}
+        for leg in legs:
+            if leg.step:
+                callers[leg.call_id] = leg
+            else:
+                others.setdefault(leg.call_id, []).append(leg)
+        gone = frozenset(
+            call_id
+            for call_id, track in self._tracks.items()
+            if call_id not in callers and track.session != self._session
+        )
+        for call_id in gone:
+            self._end(self._tracks[call_id], at)
+        facts: list[CallFact] = []
+        for call_id, caller in callers.items():
+            if call_id in self._ended:
+                continue
+            track = self._track(call_id, at)
+            track.adopt(caller)
+            facts += track.adopt_rings(caller, others.get(call_id, []), at)
+        return facts, gone

@@ -1,0 +1,260 @@
+"""Bytes of the manager interface → events in order, and answers to the actions that wait for them.
+
+A subclass of panoramisk's protocol that replaces its reading and its answers, because of what ASTERISK.md found there: whole
+frames are decoded (a letter split between two reads stays whole), a frame has a greatest size, an error in one frame
+costs that frame alone, the raw event name is looked at first so that what nobody needs is dropped unread, reading pauses when
+the consumer falls behind, and an action whose connection drops fails and is never kept for sending again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import Callable
+
+from panoramisk.actions import Action
+from panoramisk.ami_protocol import AMIProtocol
+
+from pbx import parse
+from pbx.events import Event
+from pbx.parse import Answer, Settled
+from pbx.replies import OutcomeUnknown
+
+log = logging.getLogger(__name__)
+
+EOM = b"\r\n\r\n"
+#: A frame of ours has less than 4 kB; a greater one than this is skipped.
+FRAME_CAP = 256 * 1024
+#: Reading pauses above the first and goes on below the second: events that wait for the consumer.
+HIGH_WATER = 20_000
+LOW_WATER = 5_000
+#: A list longer than this is not ours: one event per live channel or membership.
+LIST_CAP = 200_000
+
+
+class Pending:
+    """An action that waits for its answer, and for the list that follows it when `as_list`.
+
+    `settled(answer, list)` is called once, at its place in the stream, before the future is resolved.
+    """
+
+    def __init__(self, *, as_list: bool, settled: Settled | None = None) -> None:
+        self.as_list = as_list
+        self.future: asyncio.Future[tuple[Answer, list[str]]] = asyncio.get_running_loop().create_future()
+        self._settled = settled
+        self._answer: Answer | None = None
+        self._items: list[str] = []
+
+    def add(self, text: str) -> bool:
+        """A frame with our id; True when nothing more is to come."""
+        if text.startswith("Response: "):
+            self._answer = parse.answer(text)
+            if self.as_list and self._answer.success and self._answer.starts_list:
+                return False
+        elif self._answer is None:
+            return False
+        elif not parse.ends_list(text):
+            if len(self._items) < LIST_CAP:
+                self._items.append(text)
+            return False
+        if self._settled is not None:
+            self._settled(self._answer, self._items)
+        if not self.future.done():
+            self.future.set_result((self._answer, self._items))
+        return True
+
+    def fail(self, reason: str) -> None:
+        """The connection dropped before the answer."""
+        if not self.future.done():
+            self.future.set_exception(OutcomeUnknown(reason))
+
+
+class EventStream:
+    """Events in the order in which they came: filled by the protocol, emptied by one consumer."""
+
+    def __init__(self) -> None:
+        self.events: deque[Event] = deque()
+        self.wake = asyncio.Event()
+        self._paused: PbxProtocol | None = None
+
+    def put(self, event: Event) -> None:
+        """Append an event of ours (a list, the session's own news) at its place."""
+        self.events.append(event)
+        self.wake.set()
+
+    def filled(self, protocol: PbxProtocol) -> None:
+        """The protocol appended events."""
+        self.wake.set()
+        if len(self.events) >= HIGH_WATER and self._paused is None:
+            self._paused = protocol
+            protocol.pause()
+
+    def taken(self) -> None:
+        """The consumer took events."""
+        if not self.events:
+            self.wake.clear()
+        if self._paused is not None and len(self.events) <= LOW_WATER:
+            self._paused.resume()
+            self._paused = None
+
+    def forget(self, protocol: PbxProtocol) -> None:
+        """The connection is gone: there is nothing to resume."""
+        if self._paused is protocol:
+            self._paused = None
+
+
+class PbxProtocol(AMIProtocol):  # type: ignore[misc]  # panoramisk ships no types
+    """One connection. `lost` is resolved with a kebab-case reason when it is over."""
+
+    transport: asyncio.Transport
+
+    def __init__(self, stream: EventStream, clock: Callable[[], float]) -> None:
+        loop = asyncio.get_running_loop()
+        self._stream = stream
+        self._clock = clock  #: our guess of the PBX's clock, for events without a time
+        self.pending: dict[str, Pending] = {}
+        self.booted: asyncio.Future[None] = loop.create_future()  #: Asterisk has loaded all its modules
+        self.lost: asyncio.Future[str] = loop.create_future()
+        self.last_byte = time.monotonic()
+        self.paused = False
+        self.muted = True  #: events are dropped until the session has begun
+        self.failed_frames = 0
+        self.skipped_frames = 0
+        self._rest = b""
+        self._skipping = False
+        self._lists = 0
+
+    # --- the connection --------------------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The socket is open; the banner comes next."""
+        super().connection_made(transport)
+        self.last_byte = time.monotonic()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The socket is closed. What waits for an answer will never know it."""
+        self.end("connection-lost")
+
+    def end(self, reason: str) -> None:
+        """Close at once, for `reason`. Harmless when it is over already."""
+        if self.lost.done():
+            return
+        self.closed = True
+        self.lost.set_result(reason)
+        self._stream.forget(self)
+        waiting, self.pending = self.pending, {}
+        for action in waiting.values():
+            action.fail(reason)
+        self.booted.cancel()
+        self.transport.abort()
+
+    def close(self) -> None:
+        """panoramisk's word for `end`; its own would keep unanswered actions to send them again."""
+        self.end("closed")
+
+    def pause(self) -> None:
+        """Stop reading: the consumer is behind. TCP holds the PBX back; its own limit then ends the session cleanly."""
+        if not self.paused and not self.closed:
+            self.paused = True
+            self.transport.pause_reading()
+
+    def resume(self) -> None:
+        """Read on."""
+        if self.paused and not self.closed:
+            self.paused = False
+            self.last_byte = time.monotonic()
+            self.transport.resume_reading()
+
+    # --- actions ---------------------------------------------------------------------------------------------------
+
+    def submit(self, action: Action, pending: Pending) -> str:
+        """Write an action; its answer goes to `pending`. Returns its id."""
+        action_id = str(action.id)
+        self.pending[action_id] = pending
+        self._lists += pending.as_list
+        self.transport.write(str(action).encode())
+        return action_id
+
+    def forget(self, action_id: str) -> None:
+        """Nobody waits any more: a late answer is dropped."""
+        pending = self.pending.pop(action_id, None)
+        if pending is not None:
+            self._lists -= pending.as_list
+
+    # --- reading ---------------------------------------------------------------------------------------------------
+
+    def data_received(self, data: bytes) -> None:
+        """Whole frames are read, a frame's beginning is kept for the next time."""
+        self.last_byte = time.monotonic()
+        if self._rest:
+            data = self._rest + data
+        end = data.rfind(EOM)
+        if end < 0:
+            self._keep(data)
+            return
+        self._keep(data[end + 4 :])
+        if self.version is None:
+            start = self._greet(data)
+            if start < 0:
+                return
+            data, end = data[start:], end - start
+        self._read(data[:end].split(EOM))
+
+    def _keep(self, rest: bytes) -> None:
+        if len(rest) > FRAME_CAP:
+            self.skipped_frames += not self._skipping
+            self._skipping = True
+            rest = rest[-3:]
+        self._rest = rest
+
+    def _greet(self, data: bytes) -> int:
+        """Where the first frame begins, after the banner; -1 when this is no manager interface."""
+        line = data.find(b"\r\n")
+        if not data.startswith(parse.BANNER):
+            self.end("not-a-manager-interface")
+            return -1
+        self.version = data[len(parse.BANNER) : line].decode("ascii", "replace")
+        return line + 2
+
+    def _read(self, frames: list[bytes]) -> None:
+        if self._skipping:
+            self._skipping = False
+            frames = frames[1:]
+        events, parsers = self._stream.events, parse.EVENTS
+        now = self._clock()
+        before = len(events)
+        for frame in frames:
+            try:
+                if not frame.startswith(b"Event: "):
+                    self._answer(frame)
+                    continue
+                name = frame[7 : frame.find(b"\r\n", 7)]
+                parser = parsers.get(name)
+                if parser is None:
+                    self._unwanted(name, frame)
+                elif not self.muted:
+                    event = parser(frame.decode("utf-8", "replace"), now)
+                    if event is not None:
+                        events.append(event)
+            except Exception as error:
+                # The text may hold a name or a number: only what kind of error it was is logged.
+                self.failed_frames += 1
+                log.error("a frame from the PBX could not be read: %s", type(error).__name__)  # noqa: TRY400
+        if len(events) != before:
+            self._stream.filled(self)
+
+    def _unwanted(self, name: bytes, frame: bytes) -> None:
+        """An event that no tracker needs: part of a list that we asked for, or nothing."""
+        if self._lists and b"\r\nActionID: " in frame:
+            self._answer(frame)
+        elif name == b"FullyBooted" and not self.booted.done():
+            self.booted.set_result(None)
+
+    def _answer(self, frame: bytes) -> None:
+        text = frame.decode("utf-8", "replace")
+        action_id = parse.action_id(text)
+        pending = self.pending.get(action_id)
+        if pending is not None and pending.add(text):
+            self.forget(action_id)

@@ -1,0 +1,112 @@
+"""All that we know of one PBX: `apply(event)` changes it in place and returns the facts. Pure: no I/O, no clock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from pbx.calls import CallTracker, LiveCall
+from pbx.contacts import ContactTracker
+from pbx.events import (
+    BridgeEntered,
+    CallStep,
+    ContactSeen,
+    ContactsListed,
+    Event,
+    LegGone,
+    LegsListed,
+    MemberLeft,
+    MemberSeen,
+    MembersListed,
+    RingBegan,
+    SessionBegan,
+    SessionLost,
+    SessionRefused,
+    SnapshotTaken,
+)
+from pbx.facts import Fact, PbxConnected, PbxLost, PbxRefused
+from pbx.queues import Member, QueueTracker
+
+
+class PbxState:
+    """`calls` by call id, `members` by interface, `phones`: endpoint → reachable. Others read it, never write."""
+
+    def __init__(self, pbx: str) -> None:
+        self.pbx = pbx
+        self._calls = CallTracker(pbx)
+        self._queues = QueueTracker(pbx)
+        self._contacts = ContactTracker(pbx)
+        self._started = ""
+        self._version = ""
+        self._restarted = False
+        self._gone: frozenset[str] = frozenset()
+        self._handlers: dict[type[Event], Callable[[Any], Sequence[Fact]]] = {
+            CallStep: self._calls.step,
+            RingBegan: self._calls.ring,
+            BridgeEntered: self._calls.bridge,
+            LegGone: self._calls.gone,
+            MemberSeen: self._queues.seen,
+            MemberLeft: self._queues.left,
+            ContactSeen: self._contacts.seen,
+            SessionBegan: self._session_began,
+            LegsListed: self._legs_listed,
+            MembersListed: self._members_listed,
+            ContactsListed: self._contacts_listed,
+            SnapshotTaken: self._snapshot_taken,
+            SessionLost: self._session_lost,
+            SessionRefused: self._session_refused,
+        }
+
+    @property
+    def calls(self) -> dict[str, LiveCall]:
+        """The live calls by id."""
+        return self._calls.calls
+
+    @property
+    def members(self) -> dict[str, Member]:
+        """The queue members by interface."""
+        return self._queues.members
+
+    @property
+    def phones(self) -> dict[str, bool]:
+        """Endpoint → reachable."""
+        return self._contacts.phones
+
+    @property
+    def corrections(self) -> int:
+        """Differences between queue events and queue lists that were found so far."""
+        return self._queues.corrections
+
+    def apply(self, event: Event) -> Sequence[Fact]:
+        """What `event` means, in order. Time is the event's own."""
+        return self._handlers[type(event)](event)
+
+    def _session_began(self, event: SessionBegan) -> Sequence[Fact]:
+        self._restarted = bool(self._started) and event.started != self._started
+        self._started, self._version = event.started, event.version
+        self._calls.begin_session()
+        self._contacts.begin_session()
+        return self._calls.presume_ended((), event.at) if self._restarted else ()
+
+    def _legs_listed(self, event: LegsListed) -> Sequence[Fact]:
+        facts, self._gone = self._calls.listed(event.at, event.legs)
+        return facts
+
+    def _members_listed(self, event: MembersListed) -> Sequence[Fact]:
+        return self._queues.listed(event.at, event.members, checking=event.checking)
+
+    def _contacts_listed(self, event: ContactsListed) -> Sequence[Fact]:
+        return self._contacts.listed(event.at, event.contacts)
+
+    def _snapshot_taken(self, event: SnapshotTaken) -> Sequence[Fact]:
+        connected = PbxConnected(
+            pbx=self.pbx, at=event.at, version=self._version, restarted=self._restarted, gone=self._gone
+        )
+        self._gone = frozenset()
+        return (connected,)
+
+    def _session_lost(self, event: SessionLost) -> Sequence[Fact]:
+        return (PbxLost(pbx=self.pbx, at=event.at, reason=event.reason),)
+
+    def _session_refused(self, event: SessionRefused) -> Sequence[Fact]:
+        return (PbxRefused(pbx=self.pbx, at=event.at),)

@@ -1,0 +1,233 @@
+"""One call, as its legs tell it: which bridge belongs to which connection, which phone rings. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from pbx.channels import interface_of, serial
+from pbx.events import BridgeEntered, CallStep, LegGone, LegListed, RingBegan
+from pbx.facts import CallFact, ListenerRangOut, ListenerRung, Stage
+from pbx.steps import FACTS, Connection, LiveCall, advance, stage_named, words
+
+
+@dataclass(slots=True)
+class Visit:
+    """The caller in a bridge."""
+
+    at: float
+    queue: str  #: where the caller had waited
+    after: int  #: the caller's own last step before it
+    before: int | None = None  #: the caller's own first step after it
+
+
+@dataclass(slots=True)
+class Track:
+    """What is known of a call beyond its public picture `live`."""
+
+    pbx: str
+    live: LiveCall
+    session: int  #: the session in which it was last heard of
+    last_at: float = 0.0
+    ended_at: float | None = None
+    caller_uid: str = ""
+    caller_step: int = 0  #: the last step on the caller's own leg
+    queue: str = ""  #: the caller's own last word about it
+    seen: set[int] = field(default_factory=set)
+    connections: list[Connection] = field(default_factory=list)  #: without their bridge so far
+    visits: list[Visit] = field(default_factory=list)  #: without their connection so far
+    rung: set[str] = field(default_factory=set)  #: legs whose ring was told
+    rings: dict[str, RingBegan] = field(default_factory=dict)  #: legs that ring now
+    taken: set[str] = field(default_factory=set)  #: legs that were answered
+    left: dict[str, float] = field(default_factory=dict)  #: other legs that were hung up, and when
+
+    def is_caller(self, uniqueid: str, *, oldest: bool) -> bool:
+        """The caller's leg, or while that is not known the oldest of the linked legs."""
+        return uniqueid == self.caller_uid if self.caller_uid else oldest
+
+    # --- steps ------------------------------------------------------------------------------------------------------
+
+    def step(self, event: CallStep) -> list[CallFact]:
+        """A step of the dialplan; one that was seen before changes nothing."""
+        if event.n in self.seen:
+            return []
+        self.seen.add(event.n)
+        facts: list[CallFact] = []
+        if event.what == "connecting":
+            self._connecting(event)
+        elif event.what in FACTS:
+            fact = FACTS[event.what](self.pbx, event)
+            facts.append(fact)
+            if event.n >= self.live.step or event.what == "entered":
+                advance(self.live, fact)
+        if event.what != "connecting" or event.uniqueid == self.caller_uid:
+            self._on_caller(event)
+        self.live.step = max(self.live.step, event.n)
+        return facts + self._answers()
+
+    def _connecting(self, event: CallStep) -> None:
+        self.connections.append(Connection.of(event))
+        self.taken.add(event.uniqueid)
+        ring = self.rings.pop(event.uniqueid, None)
+        if ring is not None:
+            self._silence(ring)
+
+    def _on_caller(self, event: CallStep) -> None:
+        self.caller_uid = self.caller_uid or event.uniqueid
+        self.live.channel = self.live.channel or event.channel
+        if event.what == "queued":
+            self.queue = words(event.detail, 1)[0]
+            self.live.queue = self.live.queue or self.queue
+        for visit in self.visits:
+            if visit.before is None and event.n > visit.after:
+                visit.before = event.n
+        self.caller_step = max(self.caller_step, event.n)
+
+    # --- a conversation: a connection and the caller's bridge -------------------------------------------------------
+
+    def bridge(self, event: BridgeEntered) -> list[CallFact]:
+        """A leg entered a bridge: the caller's says that a conversation begins."""
+        if not self.is_caller(event.uniqueid, oldest=event.oldest):
+            return []
+        self.caller_uid = event.uniqueid
+        self.visits.append(Visit(event.at, self.queue, self.caller_step))
+        return self._answers()
+
+    def _answers(self) -> list[CallFact]:
+        facts: list[CallFact] = []
+        for visit in list(self.visits):
+            mine = [connection for connection in self.connections if self._belongs(visit, connection)]
+            if not mine:
+                continue
+            connection = max(mine, key=lambda found: found.n)
+            self.visits.remove(visit)
+            self.connections.remove(connection)
+            fact = connection.answered(self.pbx, self.live.call_id, visit.at, visit.queue)
+            facts.append(fact)
+            if connection.n >= self.live.step:
+                advance(self.live, fact)
+                self.live.listener_channel = connection.channel
+        return facts
+
+    def _belongs(self, visit: Visit, connection: Connection) -> bool:
+        if connection.n < visit.after:
+            return False
+        if visit.before is not None:
+            return connection.n < visit.before
+        # Still open: only when no step is missing in between, which could be the one that closes the visit.
+        first = max(visit.after + 1, min(self.seen, default=0))
+        return all(n in self.seen for n in range(first, connection.n))
+
+    # --- rings ------------------------------------------------------------------------------------------------------
+
+    def ring(self, event: RingBegan) -> list[CallFact]:
+        """A leg is being rung; told twice (before dialling and by the queue), it counts once."""
+        if event.uniqueid in self.rung:
+            return []
+        self.rung.add(event.uniqueid)
+        rung = ListenerRung(
+            pbx=self.pbx,
+            at=event.at,
+            call_id=event.call_id,
+            ordinal=serial(event.uniqueid),
+            interface=event.interface,
+            queue=event.queue,
+        )
+        if event.uniqueid in self.taken:
+            return [rung]
+        if event.uniqueid in self.left:
+            return [rung, self._rang_out(event, self.left[event.uniqueid])]
+        self.rings[event.uniqueid] = event
+        self.live.ringing[event.interface] = event.channel
+        return [rung]
+
+    def leg_gone(self, event: LegGone) -> list[CallFact]:
+        """A leg other than the caller's was hung up: if it was ringing, it rang in vain."""
+        ring = self.rings.pop(event.uniqueid, None)
+        if ring is None:
+            self.left[event.uniqueid] = event.at
+            return []
+        return [self._rang_out(ring, event.at)]
+
+    def _silence(self, ring: RingBegan) -> None:
+        if self.live.ringing.get(ring.interface) == ring.channel:
+            del self.live.ringing[ring.interface]
+
+    def _rang_out(self, ring: RingBegan, at: float) -> CallFact:
+        self._silence(ring)
+        return ListenerRangOut(
+            pbx=self.pbx,
+            at=at,
+            call_id=ring.call_id,
+            ordinal=serial(ring.uniqueid),
+            interface=ring.interface,
+            queue=ring.queue,
+        )
+
+    # --- the snapshot -----------------------------------------------------------------------------------------------
+
+    def adopt(self, leg: LegListed) -> None:
+        """The caller's leg as the snapshot lists it; what was seen live (a step as high) outranks it."""
+        call = self.live
+        self.caller_uid, call.channel = leg.uniqueid, leg.channel
+        call.line, call.arrived = call.line or leg.line, call.arrived or leg.arrived
+        call.caller_token = call.caller_token or leg.caller_token
+        call.last_overflow_at = call.last_overflow_at or leg.overflow_at
+        self.queue = self.queue or leg.queue
+        call.queue = call.queue or leg.queue
+        if leg.step <= call.step:
+            return
+        call.step, call.stage = leg.step, stage_named(leg.stage)
+        self.queue = call.queue = leg.queue or call.queue
+        call.centre, call.listener, call.listener_channel = leg.centre, leg.listener, ""
+        call.last_overflow_at = leg.overflow_at or call.last_overflow_at
+        waits = call.stage in {Stage.WAITING, Stage.OVERFLOW}
+        call.waiting_since = (leg.waiting_since or leg.step_at) if waits else None
+        if leg.step_what == "connecting":
+            self._adopt_connection(leg)
+        else:
+            self.caller_step = leg.step
+
+    def _adopt_connection(self, leg: LegListed) -> None:
+        call = self.live
+        way, interface, channel = words(leg.step_detail, 3)
+        if leg.bridge:
+            call.stage, call.waiting_since = Stage.TALKING, None
+            call.listener, call.listener_channel = interface, channel
+            call.answered_at = leg.step_at
+            self.caller_step = leg.step
+            return
+        call.stage = Stage.WAITING  # about to be bridged: the bridge will say so
+        call.waiting_since = leg.waiting_since or leg.step_at
+        self.seen.add(leg.step)
+        self.caller_step = leg.step - 1
+        self.connections.append(Connection(leg.step, leg.step_at or 0.0, way, interface, channel))
+
+    def adopt_rings(self, caller: LegListed, legs: list[LegListed], at: float) -> list[CallFact]:
+        """The call's other legs: those that ring now, and by their absence those that stopped unseen."""
+        listed = {leg.uniqueid: leg for leg in legs}
+        facts: list[CallFact] = []
+        for uniqueid, ring in list(self.rings.items()):
+            if uniqueid not in listed:
+                del self.rings[uniqueid]
+                facts.append(self._rang_out(ring, at))
+            elif listed[uniqueid].up:
+                del self.rings[uniqueid]
+                self._silence(ring)
+        telephone = caller.step_what == "centre-called" and caller.step_detail.endswith("telephone")
+        for leg in legs:
+            if leg.up or telephone or leg.uniqueid in self.rung or leg.uniqueid in self.left:
+                continue
+            self.ring(ring_listed(leg, self.queue, at))  # how it began is in the journal: no fact of ours
+        return facts
+
+
+def ring_listed(leg: LegListed, queue: str, at: float) -> RingBegan:
+    """A leg of the snapshot that is not up yet, as the ring that it is."""
+    return RingBegan(
+        at=at,
+        call_id=leg.call_id,
+        queue=queue,
+        interface=interface_of(leg.channel),
+        channel=leg.channel,
+        uniqueid=leg.uniqueid,
+    )

@@ -1,0 +1,53 @@
+"""Passwords: argon2id, off the event loop, few at a time (each takes 64 MiB)."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from functools import cache
+from typing import Final
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+
+_HASHER: Final = PasswordHasher()
+_AT_ONCE: Final = asyncio.Semaphore(2)
+#: no letters or digits that look alike: people type these from paper
+_READABLE: Final = "abcdefghjkmnpqrstuvwxyz23456789"
+_GROUPS: Final = 4
+_GROUP: Final = 5
+
+
+def random_password() -> str:
+    """A password to be shown once: `k7mpq-…`, 98 bits."""
+    return "-".join("".join(secrets.choice(_READABLE) for _ in range(_GROUP)) for _ in range(_GROUPS))
+
+
+async def hashed(password: str) -> str:
+    """For storing."""
+    async with _AT_ONCE:
+        return await asyncio.to_thread(_HASHER.hash, password)
+
+
+async def fits(password: str, stored: str | None) -> bool:
+    """Whether the password is the stored one. Takes as long for an account that does not exist (`stored` none)."""
+    async with _AT_ONCE:
+        return await asyncio.to_thread(_fits, password, stored)
+
+
+def outdated(stored: str) -> bool:
+    """Whether the hash was made with weaker parameters than today's."""
+    return _HASHER.check_needs_rehash(stored)
+
+
+def _fits(password: str, stored: str | None) -> bool:
+    try:
+        return _HASHER.verify(stored or _nobody(), password) and stored is not None
+    except (VerificationError, InvalidHashError):
+        return False
+
+
+@cache
+def _nobody() -> str:
+    """The hash that unknown names are compared with."""
+    return _HASHER.hash(secrets.token_hex(16))

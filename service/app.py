@@ -1,0 +1,184 @@
+"""The composition root: the only file that knows every room.
+
+await serve(settings)               # until SIGTERM or SIGINT; the PBX and its calls go on
+service = await build(settings)     # for tests: store upgraded, keys loaded, everything wired, nothing started
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import ssl
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from aiohttp import web
+
+from pbx import site
+from pbx.layout import Layout
+from pbx.link import LinkConfig, PbxLink
+from service.accounts import queries as account_queries
+from service.accounts import routes as account_routes
+from service.calls import routes as call_routes
+from service.calls.announce import Announcer
+from service.calls.caller_keys import CallerKeys
+from service.calls.lookup import Lookup
+from service.calls.numbers import CallerNumbers
+from service.calls.recorder import Recorder
+from service.calls.use_cases import Archive
+from service.cases import routes as case_routes
+from service.centres.use_cases import load_routes
+from service.http.app import create_app
+from service.http.options import HttpOptions, own_origins
+from service.http.routing import RouteTable
+from service.keys import Keyring, load_keyring
+from service.listeners import routes as listener_routes
+from service.listeners.phones import Phones
+from service.live import LIVE, Live, unreachable
+from service.provisioning import Provisioning
+from service.pump import Pump
+from service.push import routes as push_routes
+from service.push.hub import Board
+from service.push.presence import Presence
+from service.push.views import Views
+from service.running import PbxParts, Service
+from service.settings import Pbx, Settings
+from service.store.engine import Store
+from service.store.secrets import check_master_key, load_caller_keys
+from service.world import LinkState, Person, Rules, World
+
+#: every declared route of the service, also for `python -m service.http.openapi`
+ROUTE_TABLES: Final[Sequence[RouteTable]] = (
+    account_routes.routes,
+    case_routes.routes,
+    call_routes.routes,
+    listener_routes.routes,
+    push_routes.routes,
+)
+#: the built pages
+PAGES: Final = Path(__file__).parent / "frontend" / "dist"
+
+
+async def serve(settings: Settings, ready: asyncio.Event | None = None) -> None:
+    """Run the service until SIGTERM or SIGINT. `ready`: set when its pages can be asked for."""
+    service = await build(settings)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, service.stop)
+    await service.run(ready)
+
+
+async def build(settings: Settings) -> Service:
+    """Everything wired over an upgraded store. Starts neither Asterisk nor any task.
+
+    KeysError when the master key is missing or another store's; SQLAlchemy's errors when the store is not there.
+    """
+    data_dir = settings.store.data_dir.absolute()
+    data_dir.mkdir(parents=True, exist_ok=True)
+    keyring = load_keyring(data_dir)
+    store = Store(settings.store_url)
+    await store.upgrade()
+    world = World(_rules(settings))
+    async with store.transaction() as session:
+        await check_master_key(session, keyring)
+    async with store.reading() as session:
+        numbers = CallerNumbers(await load_caller_keys(session, keyring), settings.line.country)
+        world.routes = await load_routes(session)
+        for account in await account_queries.accounts(session):
+            world.people[account.id] = Person(account.id, account.display_name, account.centre)
+    board = Board()
+    views = Views(world, board)
+    lookup = Lookup(store, keyring, numbers, views.learn)
+    live = Live(settings, world, board, views, Presence(), lookup)
+    service = Service(settings=settings, store=store, live=live, announcer=Announcer(store, world, views))
+    for pbx in settings.pbx:
+        service.pbxs.append(_wire(settings, pbx, service, keyring, numbers))
+    service.app = _web(settings, service, keyring)
+    service.ssl_context = _tls(settings)
+    return service
+
+
+def _wire(settings: Settings, pbx: Pbx, service: Service, keyring: Keyring, numbers: CallerNumbers) -> PbxParts:
+    """The parts of one PBX."""
+    live, store = service.live, service.store
+    layout = Layout.of(settings.store.data_dir.absolute(), pbx.id)
+    link = PbxLink(_link_config(pbx, layout))
+    recorder = Recorder(
+        store,
+        Archive(pbx.id, keyring, numbers),
+        layout.journal,
+        live=lambda: live.world.lines[pbx.id].live_calls(),
+        announce=service.announcer.recorded,
+    )
+    phones = Phones(store, keyring, link, layout)
+    keys = CallerKeys(store, keyring, numbers.keys, link)
+    provisioning = Provisioning(store, live.world, link, layout, phones, keys)
+    pump = Pump(link, live.world, live.views, live.presence, recorder, live.lookup, service.connected)
+    live.links[pbx.id] = link
+    live.phones[pbx.id] = phones.synchronise
+    live.websocket_urls[pbx.id] = websocket_url(pbx)
+    return PbxParts(link, pump, recorder, provisioning)
+
+
+def _web(settings: Settings, service: Service, keyring: Keyring) -> web.Application:
+    http = settings.http
+    options = HttpOptions(
+        origins=own_origins(
+            host=http.host, port=http.port, public_url=http.public_url, https=http.certificate is not None
+        ),
+        sockets=tuple(service.live.websocket_urls.values()),
+        pages=PAGES if PAGES.is_dir() else None,
+        timezone=settings.line.timezone,
+    )
+
+    async def pbx_answers() -> None:
+        if not all(line.link is LinkState.UP for line in service.live.world.lines.values()):
+            raise unreachable()
+
+    app = create_app(
+        store=service.store,
+        keyring=keyring,
+        tables=ROUTE_TABLES,
+        options=options,
+        readiness={"pbx": pbx_answers},
+        publish=service.publish,
+    )
+    app[LIVE] = service.live
+    return app
+
+
+def _rules(settings: Settings) -> Rules:
+    return Rules(
+        after_seconds=settings.overflow.after_seconds,
+        again_after_seconds=settings.overflow.again_after_seconds,
+        settle_seconds=settings.recovery.settle_seconds,
+    )
+
+
+def _link_config(pbx: Pbx, layout: Layout) -> LinkConfig:
+    """The secrets were made when the site was written."""
+    secrets = site.read_secrets(layout)
+    return LinkConfig(
+        pbx=pbx.id,
+        host=pbx.host,
+        port=pbx.ami_port,
+        username="service",
+        secret=secrets["service"],
+        provision_username="provision",
+        provision_secret=secrets["provision"],
+    )
+
+
+def websocket_url(pbx: Pbx) -> str:
+    """Where browsers reach the PBX."""
+    return pbx.websocket_url or f"ws://localhost:{pbx.http_port}/ws"
+
+
+def _tls(settings: Settings) -> ssl.SSLContext | None:
+    http = settings.http
+    if http.certificate is None:
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(http.certificate, http.private_key)
+    return context

@@ -1,0 +1,57 @@
+"""The audit trail's tables. Triggers (first migration) refuse changes, and deletions above the purged mark."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+
+from sqlalchemy import BigInteger, Index, LargeBinary, String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from service.store.base import Base, RowId, words
+
+
+class Action(StrEnum):
+    """What was done. A closed list: adding a word needs no migration."""
+
+    CASE_READ = "case.read"
+    CASE_SHOWN = "case.shown"  # its existence, in what is known about a caller
+    CASE_KEPT = "case.kept"
+    CASE_DISCARDED = "case.discarded"
+    CONTACT_READ = "contact.read"
+    CONTACT_LINKED = "contact.linked"
+    NOTES_SAVED = "notes.saved"
+    SPEAKER_CONFIRMED = "speaker.confirmed"  # a shielded number: the listener says who is speaking
+    NUMBER_SHIELDED = "number.shielded"
+    NUMBER_UNSHIELDED = "number.unshielded"
+    ACCOUNT_MADE = "account.made"
+    ACCOUNT_CHANGED = "account.changed"
+    SIGNED_IN = "signed-in"
+    SIGNED_OUT = "signed-out"
+
+
+class AuditEntry(Base):
+    """One act. `subject`: `case`, `contact`, `call` or `account`, and its id; never content."""
+
+    __tablename__ = "audit_entries"
+    __table_args__ = (Index(None, "subject", "subject_id"), Index(None, "account_id"), Index(None, "at"))
+
+    seq: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)  #: 1, 2, 3… without a gap
+    at: Mapped[datetime]
+    account_id: Mapped[RowId | None]  #: none: the service itself, or the command line
+    action: Mapped[Action] = mapped_column(words(Action))
+    subject: Mapped[str] = mapped_column(String(16))
+    subject_id: Mapped[str] = mapped_column(String(64))
+    hash: Mapped[bytes] = mapped_column(LargeBinary(32))  #: keyed, over the previous hash and this entry
+
+
+class AuditHead(Base):
+    """One row: where the chain ends, and up to where it was purged. Locked while an entry is appended."""
+
+    __tablename__ = "audit_head"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    last_seq: Mapped[int] = mapped_column(BigInteger)
+    last_hash: Mapped[bytes] = mapped_column(LargeBinary(32))
+    purged_seq: Mapped[int] = mapped_column(BigInteger)
+    purged_hash: Mapped[bytes] = mapped_column(LargeBinary(32))

@@ -1,0 +1,44 @@
+"""The audit trail on the wire."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+from pydantic import Field
+
+from service.audit.model import Action
+from service.http.routing import Wire
+
+
+class AuditQuery(Wire):
+    """Which entries: after a number, of one subject."""
+
+    after: Annotated[int, Field(ge=0)] = 0
+    limit: Annotated[int, Field(ge=1, le=1000)] = 200
+    subject: Annotated[str, Field(max_length=16)] | None = None
+    subject_id: Annotated[str, Field(max_length=64)] | None = None
+
+
+class AuditEntryOut(Wire):
+    """One act: who, what, on which; never content."""
+
+    seq: int
+    at: datetime
+    account_id: int | None
+    action: Action
+    subject: str
+    subject_id: str
+
+
+class AuditOut(Wire):
+    """A page of the trail."""
+
+    entries: list[AuditEntryOut]
+
+
+class ChainOut(Wire):
+    """Whether the chain holds. `broken_at`: number of the first entry that is not as it was written."""
+
+    entries: int
+    broken_at: int | None

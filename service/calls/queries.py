@@ -1,0 +1,103 @@
+"""All SQL about calls."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from pbx.journal import Position
+from service.calls.fold import Record, Told
+from service.calls.model import Call, JournalPosition, StoredFact
+from service.store.sql import insert_once
+
+_KEYS = ("pbx", "call_id", "what", "ordinal")
+
+
+async def facts_of(session: AsyncSession, pbx: str, call_ids: Collection[str]) -> dict[str, list[Told]]:
+    """Stored facts of these calls, by call id."""
+    found: dict[str, list[Told]] = {call_id: [] for call_id in call_ids}
+    columns = (StoredFact.call_id, StoredFact.what, StoredFact.ordinal, StoredFact.at, StoredFact.detail)
+    statement = select(*columns).where(StoredFact.pbx == pbx, StoredFact.call_id.in_(call_ids))
+    for call_id, what, ordinal, at, detail in await session.execute(statement):
+        found[call_id].append(Told(what, ordinal, at, detail))
+    return found
+
+
+async def store_facts(session: AsyncSession, pbx: str, facts: Iterable[tuple[str, Told]]) -> None:
+    """Store facts (call id, fact); what is there already stays as it is."""
+    rows = [
+        {
+            "pbx": pbx,
+            "call_id": call_id,
+            "what": fact.what,
+            "ordinal": fact.ordinal,
+            "at": fact.at,
+            "detail": dict(fact.detail),
+        }
+        for call_id, fact in facts
+    ]
+    await insert_once(session, StoredFact, rows, keys=_KEYS)
+
+
+async def calls_by_id(session: AsyncSession, pbx: str, call_ids: Collection[str]) -> dict[str, Call]:
+    """Rows of these calls that exist."""
+    rows = await session.scalars(select(Call).where(Call.pbx == pbx, Call.call_id.in_(call_ids)))
+    return {row.call_id: row for row in rows}
+
+
+def put_record(session: AsyncSession, pbx: str, call_id: str, row: Call | None, record: Record) -> Call:
+    """Make the call's row say what the record says."""
+    if row is None:
+        row = Call(pbx=pbx, call_id=call_id)
+        session.add(row)
+    for name, value in asdict(record).items():
+        setattr(row, name, value)
+    return row
+
+
+async def open_calls(session: AsyncSession, pbx: str) -> dict[str, datetime]:
+    """Calls whose end is not stored: id → arrival."""
+    statement = select(Call.call_id, Call.arrived_at).where(Call.pbx == pbx, Call.ended_at.is_(None))
+    return {call_id: arrived_at for call_id, arrived_at in await session.execute(statement)}
+
+
+async def journal_position(session: AsyncSession, pbx: str) -> Position:
+    """Where to read the PBX's journal from; its beginning if it was never read."""
+    row = await session.get(JournalPosition, pbx)
+    return Position() if row is None else Position(row.inode, row.offset)
+
+
+async def put_journal_position(session: AsyncSession, pbx: str, position: Position, at: datetime) -> None:
+    """To be committed together with the facts that make it safe."""
+    values = {"pbx": pbx, "inode": position.inode, "offset": position.offset, "committed_at": at}
+    if not await insert_once(session, JournalPosition, [values], keys=["pbx"]):
+        row = await session.get_one(JournalPosition, pbx)
+        row.inode, row.offset, row.committed_at = position.inode, position.offset, at
+
+
+async def call_by_id(session: AsyncSession, call_id: str) -> Call | None:
+    """A call's record; ids are unique over all PBXs (UUID)."""
+    found: Call | None = await session.scalar(select(Call).where(Call.call_id == call_id).limit(1))
+    return found
+
+
+async def timeline(session: AsyncSession, pbx: str, call_id: str) -> list[Told]:
+    """Facts of a call in the order in which they happened."""
+    facts = (await facts_of(session, pbx, [call_id]))[call_id]
+    return sorted(facts, key=lambda fact: (fact.at, fact.ordinal))
+
+
+async def calls_since(session: AsyncSession, since: datetime, limit: int) -> Sequence[Call]:
+    """Records of calls that arrived from `since` on, the newest first."""
+    statement = select(Call).where(Call.arrived_at >= since).order_by(Call.arrived_at.desc()).limit(limit)
+    return (await session.scalars(statement)).all()
+
+
+def detail_shown(detail: Mapping[str, Any]) -> dict[str, Any]:
+    """A fact's fields as the API shows them: nothing in them is personal (the number was never stored there)."""
+    return dict(detail)

@@ -1,0 +1,276 @@
+"""The recorder of one PBX: facts go in without waiting, and come to rest in the database in batches.
+
+Behind a bounded queue. When the database is locked or lost the queue may overflow: what it could not take is read again
+from the PBX's own journal, from a position that is committed together with the facts that make it safe.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import structlog
+from sqlalchemy.exc import DataError, IntegrityError, ProgrammingError
+
+from pbx.facts import CallFact, Fact, PbxConnected
+from pbx.journal import Position
+from service.calls import queries, replay, use_cases
+from service.calls.positions import SafePlaces
+from service.calls.use_cases import Archive, Recorded
+from service.cases import use_cases as cases
+from service.keys import KeysError
+from service.store.engine import Store
+
+#: batches that may wait for the database; beyond, the journal remembers for us
+QUEUE_LIMIT: Final = 2_000
+#: facts stored in one transaction, about
+TRANSACTION_FACTS: Final = 500
+_RETRY_FIRST_SECONDS: Final = 0.2
+_RETRY_MOST_SECONDS: Final = 5.0
+
+#: faults of one call's facts, or of ours: trying again would not help. Everything else is the database's absence
+_BAD_FACTS: Final = (IntegrityError, DataError, ProgrammingError, LookupError, TypeError, ValueError, KeysError)
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class WritingEnded:
+    """A listener ended their wrap-up: they are in contact no more."""
+
+    account_id: int
+    at: datetime
+
+
+Item = list[CallFact] | WritingEnded | PbxConnected
+
+
+class Recorder:
+    """`live`: ids of the calls that the PBX has now. `announce`: told of each commit, on the event loop."""
+
+    def __init__(
+        self,
+        store: Store,
+        archive: Archive,
+        journal: Path,
+        live: Callable[[], Collection[str]],
+        announce: Callable[[Recorded], Awaitable[None]],
+    ) -> None:
+        self._store = store
+        self._archive = archive
+        self._journal = journal
+        self._live = live
+        self._announce = announce
+        self._queue: asyncio.Queue[Item] = asyncio.Queue(QUEUE_LIMIT)
+        self._queued: Counter[str] = Counter()
+        self._places = SafePlaces()
+        self._open: dict[str, float] = {}
+        self._must_replay = False
+        self._last_at: float | None = None
+        self.replays = 0  #: how often the journal was read to its end
+
+    # --- in: never waits
+
+    def offer(self, facts: Sequence[Fact]) -> None:
+        """Take a batch. What finds no room is read from the journal later."""
+        connected = [fact for fact in facts if isinstance(fact, PbxConnected)]
+        for fact in connected:
+            self._put(fact)
+        calls = [fact for fact in facts if isinstance(fact, CallFact)]
+        if calls:
+            self._put(calls)
+
+    def writing_ended(self, account_id: int, at: datetime) -> None:
+        """The listener ended their wrap-up."""
+        self._put(WritingEnded(account_id, at))
+
+    def _put(self, item: Item) -> None:
+        try:
+            self._queue.put_nowait(item)
+            if isinstance(item, list):
+                self._queued.update(fact.call_id for fact in item)
+        except asyncio.QueueFull:
+            if not self._must_replay:
+                _log.warning("the database does not keep up; the journal will be read", action="recorder-full")
+            self._must_replay = True
+
+    def sample(self, now: float) -> None:
+        """Note how long the journal is. `now`: epoch seconds on the PBX's clock. Once a second."""
+        try:
+            status = self._journal.stat()
+        except OSError:
+            return
+        self._places.sample(now, Position(status.st_ino, status.st_size))
+
+    @property
+    def behind(self) -> int:
+        """Batches that wait for the database."""
+        return self._queue.qsize()
+
+    async def settled(self) -> None:
+        """All that was offered until now is stored."""
+        await self._queue.join()
+
+    # --- out: one at a time, in order
+
+    async def run(self) -> None:
+        """Store until cancelled."""
+        while True:
+            items = await self._next()
+            try:
+                await self._store_items(items)
+                if self._must_replay:
+                    await self._replay()
+            finally:
+                for item in items:
+                    self._queue.task_done()
+                    if isinstance(item, list):
+                        self._queued.subtract(fact.call_id for fact in item)
+                self._queued += Counter()  # drops what is at zero
+
+    async def _next(self) -> list[Item]:
+        items = [await self._queue.get()]
+        facts = _size(items[0])
+        while facts < TRANSACTION_FACTS and not self._queue.empty():
+            item = self._queue.get_nowait()
+            items.append(item)
+            facts += _size(item)
+        return items
+
+    async def _store_items(self, items: list[Item]) -> None:
+        facts = [fact for item in items if isinstance(item, list) for fact in item]
+        if any(isinstance(item, PbxConnected) for item in items):
+            self._must_replay = True
+        if facts:
+            await self._patiently(self._store_facts, facts)
+        for item in items:
+            if isinstance(item, WritingEnded):
+                await self._patiently(self._end_writing, item)
+
+    async def _store_facts(self, facts: Sequence[CallFact], position: Position | None = None) -> None:
+        """One transaction. A batch that the database refuses is taken apart, so that one bad call costs only itself."""
+        try:
+            await self._commit(facts, position)
+        except _BAD_FACTS:
+            by_call: dict[str, list[CallFact]] = {}
+            for fact in facts:
+                by_call.setdefault(fact.call_id, []).append(fact)
+            for call_id, own in by_call.items():
+                try:
+                    await self._commit(own, None)
+                except _BAD_FACTS:
+                    _log.exception("a call could not be recorded", action="record-failed", call_id=call_id)
+
+    async def _commit(self, facts: Sequence[CallFact], position: Position | None) -> None:
+        last_at = max((fact.at for fact in facts), default=None)
+        async with self._store.transaction() as session:
+            recorded = await use_cases.record(session, self._archive, facts)
+            safe = position or self._safe_place(recorded, last_at)
+            if safe is not None:
+                await queries.put_journal_position(session, self._archive.pbx, safe, datetime.now(UTC))
+        self._note_open(recorded)
+        if last_at is not None:
+            self._last_at = last_at
+        await self._announce(recorded)
+
+    def _safe_place(self, recorded: Recorded, last_at: float | None) -> Position | None:
+        """Nothing is safe while the journal has to be read: what it holds is not stored yet."""
+        if self._must_replay or last_at is None:
+            return None
+        opened = {**self._open, **{call: at.timestamp() for call, at in recorded.open.items()}}
+        arrivals = [at for call, at in opened.items() if call not in recorded.ended]
+        return self._places.safe(min([last_at, *arrivals]))
+
+    def _note_open(self, recorded: Recorded) -> None:
+        for call_id, arrived_at in recorded.open.items():
+            self._open[call_id] = arrived_at.timestamp()
+        for call_id in recorded.ended:
+            self._open.pop(call_id, None)
+
+    async def _end_writing(self, item: WritingEnded) -> None:
+        async with self._store.transaction() as session:
+            await cases.end_writing(session, item.account_id, item.at)
+
+    # --- after a gap
+
+    async def _replay(self) -> None:
+        """Read the journal from the last safe place to its end; then calls that vanished end, once."""
+        await self._patiently(self._replay_once)
+
+    async def _replay_once(self) -> None:
+        self._must_replay = False
+        try:
+            live_before = set(self._live())
+            await replay.run(self)
+            await self._end_vanished(live_before)
+        except BaseException:
+            self._must_replay = True
+            raise
+        self.replays += 1
+
+    async def _end_vanished(self, live_before: set[str]) -> None:
+        live = live_before | set(self._live())
+        async with self._store.transaction() as session:
+            stored_open = await queries.open_calls(session, self._archive.pbx)
+            gone = [call_id for call_id in stored_open if call_id not in live and not self._queued[call_id]]
+            recorded = await use_cases.end_vanished(session, self._archive, gone)
+        self._open = {call: at.timestamp() for call, at in stored_open.items() if call in live}
+        await self._announce(recorded)
+
+    # --- what the replay needs
+
+    @property
+    def pbx(self) -> str:
+        return self._archive.pbx
+
+    @property
+    def journal(self) -> Path:
+        return self._journal
+
+    def live_calls(self) -> Collection[str]:
+        """Ids of the calls that the PBX has now."""
+        return self._live()
+
+    async def stored_position(self) -> Position:
+        """Where the journal was safe to be read from, at the last commit."""
+        async with self._store.reading() as session:
+            return await queries.journal_position(session, self.pbx)
+
+    async def store_replayed(self, facts: Sequence[CallFact], safe: Position) -> None:
+        """Store what the journal told, and how far it needs not be read again."""
+        await self._store_facts(facts, safe)
+
+    def restart_samples(self, places: Sequence[tuple[float, Position]]) -> None:
+        """Places in the journal with their times, as the replay met them."""
+        self._places.clear()
+        for at, place in places:
+            self._places.sample(at, place)
+
+    async def _patiently(self, work: Callable[..., Awaitable[None]], *args: Any) -> None:
+        """Until the database takes it. Meanwhile the queue fills; it is bounded."""
+        pause = _RETRY_FIRST_SECONDS
+        since = time.monotonic()
+        while True:
+            try:
+                await work(*args)
+                return
+            except Exception as error:
+                waited = round(time.monotonic() - since, 1)
+                _log.warning(
+                    "the database does not take facts; trying again",
+                    action="store-retry",
+                    error=type(error).__name__,
+                    seconds=waited,
+                )
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, _RETRY_MOST_SECONDS)
+
+
+def _size(item: Item) -> int:
+    return len(item) if isinstance(item, list) else 1

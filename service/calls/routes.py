@@ -1,0 +1,97 @@
+"""Records of calls, and what is known about the caller one is in contact with."""
+
+from __future__ import annotations
+
+from datetime import UTC, timedelta
+
+from service.accounts.rights import Right
+from service.calls import queries
+from service.calls.model import Call
+from service.calls.schemas import CallOut, CallsOut, CallsQuery, CallSummary, Happened, KnownQuery
+from service.cases import use_cases as cases
+from service.cases.schemas import Known
+from service.errors import NotFound, Unfit
+from service.http.keys import CLOCK, KEYRING, STORE
+from service.http.routing import RouteTable, Visit
+from service.listeners.model import interface_of
+from service.live import LIVE, Live
+
+routes = RouteTable("calls")
+
+
+@routes.get("/calls", right=Right.READ_CALLS, response=CallsOut, query=CallsQuery)
+async def calls(visit: Visit) -> CallsOut:
+    """Records of calls that arrived lately."""
+    since = visit.query.since
+    if since is None:
+        since = visit.app[CLOCK]() - timedelta(days=1)
+    elif since.tzinfo is None:
+        raise Unfit("time-without-zone", "Write the time with its zone, as 2026-03-01T08:00:00Z.", field="since")
+    async with visit.app[STORE].reading() as session:
+        found = await queries.calls_since(session, since.astimezone(UTC), visit.query.limit)
+    return CallsOut(calls=[CallSummary(**_summary(call, visit.app[LIVE])) for call in found])
+
+
+@routes.get("/calls/{call_id}", right=Right.READ_CALLS, response=CallOut)
+async def call(visit: Visit) -> CallOut:
+    """The record of a call with its timeline."""
+    async with visit.app[STORE].reading() as session:
+        found = await queries.call_by_id(session, visit.word("call_id"))
+        if found is None:
+            raise NotFound("call-unknown", "There is no record of this call.")
+        facts = await queries.timeline(session, found.pbx, found.call_id)
+    timeline = [Happened(at=fact.at, what=fact.what, detail=dict(fact.detail)) for fact in facts]
+    return CallOut(**_summary(found, visit.app[LIVE]), timeline=timeline)
+
+
+@routes.get("/calls/{call_id}/known", right=Right.SEE_CALLER, response=Known, query=KnownQuery)
+async def known(visit: Visit) -> Known:
+    """What is known about the caller's number; only for the listener who is rung or in contact. Audited."""
+    app, call_id = visit.app, visit.word("call_id")
+    async with app[STORE].transaction() as session:
+        row = await queries.call_by_id(session, call_id)
+        rung = _is_rung_or_talks(app[LIVE], call_id, visit.viewer.account_id)
+        in_contact = row is not None and await cases.in_contact(session, visit.viewer, call_id)
+        if not rung and not in_contact:
+            raise NotFound("call-not-yours", "This call does not ring for you, and you are not in contact with it.")
+        index = row.number_index if row is not None else _index_of_live_call(app[LIVE], call_id)
+        return await cases.known_to(
+            session,
+            app[KEYRING],
+            visit.viewer,
+            call_id=call_id,
+            number_index=index,
+            confirmed=visit.query.confirmed,
+            at=app[CLOCK](),
+        )
+
+
+def _is_rung_or_talks(live: Live, call_id: str, account_id: int) -> bool:
+    found = live.world.find_call(call_id)
+    interface = interface_of(account_id)
+    return found is not None and (interface in found[1].ringing or found[1].listener == interface)
+
+
+def _index_of_live_call(live: Live, call_id: str) -> str | None:
+    """Where the record is not stored yet."""
+    found = live.world.find_call(call_id)
+    return live.lookup.index_of(found[1].caller_token) if found is not None else None
+
+
+def _summary(found: Call, live: Live) -> dict[str, object]:
+    person = live.world.people.get(found.listener_id) if found.listener_id is not None else None
+    return {
+        "call_id": found.call_id,
+        "pbx": found.pbx,
+        "line": found.line,
+        "arrived_at": found.arrived_at,
+        "answered_at": found.answered_at,
+        "ended_at": found.ended_at,
+        "result": found.result,
+        "ended_by": found.ended_by,
+        "listener_id": found.listener_id,
+        "listener": person.name if person is not None else None,
+        "wait_seconds": found.wait_seconds,
+        "centre": found.centre,
+        "department": found.department,
+    }

@@ -1,0 +1,155 @@
+"""Storing what happened: facts, the record folded from them, contact and draft case of an answered call.
+
+All of a batch is one transaction, so that under `kill -9` at any instant a fact is stored with all that follows from it, or not
+at all; and everything in it may be repeated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from pbx.facts import PRESUMED, CallEnded, CallEntered, CallFact, EndedBy, Stage
+from pbx.journal import Position
+from service.calls import queries
+from service.calls.fold import Record, Told, fold, told
+from service.calls.model import Call, NumberKind
+from service.calls.numbers import CallerNumbers
+from service.cases import use_cases as cases
+from service.keys import Keyring
+from service.listeners.model import account_of
+
+
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """What storing needs beside the session."""
+
+    pbx: str
+    keyring: Keyring
+    numbers: CallerNumbers
+
+
+@dataclass(slots=True)
+class Recorded:
+    """What a batch changed. `contacts`: (account, contact) newly answered; `open`: id → arrival, of touched calls."""
+
+    contacts: list[tuple[int, int]] = field(default_factory=list)
+    open: dict[str, datetime] = field(default_factory=dict)
+    ended: set[str] = field(default_factory=set)
+
+
+async def record(
+    session: AsyncSession, archive: Archive, facts: Sequence[CallFact], position: Position | None = None
+) -> Recorded:
+    """Store facts and what follows from them. `position`: the journal's, safe once this is committed."""
+    recorded = Recorded()
+    by_call: dict[str, list[CallFact]] = {}
+    for fact in facts:
+        by_call.setdefault(fact.call_id, []).append(fact)
+    if by_call:
+        known = await queries.facts_of(session, archive.pbx, by_call)
+        rows = await queries.calls_by_id(session, archive.pbx, by_call)
+        fresh = {call_id: _fresh(known[call_id], news) for call_id, news in by_call.items()}
+        new_rows = [(call_id, fact) for call_id, facts_ in fresh.items() for fact in facts_]
+        if new_rows:
+            await queries.store_facts(session, archive.pbx, new_rows)
+        for call_id, news in by_call.items():
+            outcome = fold([*known[call_id], *fresh[call_id]])
+            row = rows.get(call_id)
+            if fresh[call_id] or row is None:
+                row = queries.put_record(session, archive.pbx, call_id, row, outcome)
+            _note_number(archive, row, news)
+            await _contacts(session, archive, row, outcome, fresh[call_id], recorded)
+            if outcome.ended_at is None:
+                recorded.open[call_id] = outcome.arrived_at
+            else:
+                recorded.ended.add(call_id)
+    if position is not None:
+        await queries.put_journal_position(session, archive.pbx, position, datetime.now(UTC))
+    return recorded
+
+
+def _fresh(known: Sequence[Told], news: Sequence[CallFact]) -> list[Told]:
+    """The facts that are not stored yet, each once."""
+    seen = {fact.key for fact in known}
+    fresh: list[Told] = []
+    for fact in map(told, news):
+        if fact.key not in seen:
+            seen.add(fact.key)
+            fresh.append(fact)
+    return fresh
+
+
+def _note_number(archive: Archive, row: Call, news: Sequence[CallFact]) -> None:
+    """The caller's number leaves the PBX's encryption and enters ours, here."""
+    for fact in news:
+        if isinstance(fact, CallEntered) and row.number is None:
+            opened = archive.numbers.open(fact.caller_token)
+            row.number_kind = opened.kind
+            if opened.number is not None:
+                row.number_index = archive.keyring.blind_index(opened.number)
+                row.number = archive.keyring.seal(opened.number, number_context(row.call_id))
+
+
+def number_context(call_id: str) -> str:
+    """What a call's sealed number is bound to."""
+    return f"call:{call_id}:number"
+
+
+async def _contacts(
+    session: AsyncSession, archive: Archive, row: Call, outcome: Record, fresh: Sequence[Told], recorded: Recorded
+) -> None:
+    """One answered call, one contact, whoever answered it and however often."""
+    for fact in sorted(fresh, key=lambda fact: fact.ordinal):
+        if fact.what != "answered":
+            continue
+        account_id = account_of(fact.detail["interface"])
+        number = None
+        if row.number_kind is NumberKind.GIVEN and row.number is not None:
+            number = archive.keyring.open(row.number, number_context(row.call_id))
+        opened = await cases.open_contact(
+            session,
+            archive.keyring,
+            pbx=archive.pbx,
+            call_id=row.call_id,
+            account_id=account_id,
+            number=number,
+            line=row.line,
+            at=fact.at,
+            centre=None if account_id is not None else fact.detail["queue"],
+        )
+        if account_id is not None:
+            recorded.contacts.append((account_id, opened.contact_id))
+    if outcome.answered_at is not None and outcome.ended_at is not None and fresh:
+        await cases.end_contact(session, pbx=archive.pbx, call_id=row.call_id, at=outcome.ended_at)
+
+
+async def end_vanished(session: AsyncSession, archive: Archive, call_ids: Sequence[str]) -> Recorded:
+    """Calls that live no more, and whose end nobody told, not even the journal: ended by fault, once."""
+    stored = await queries.facts_of(session, archive.pbx, call_ids)
+    ends = [_presumed_end(archive.pbx, call_id, facts) for call_id, facts in stored.items() if facts]
+    return await record(session, archive, ends)
+
+
+def _presumed_end(pbx: str, call_id: str, facts: Sequence[Told]) -> CallFact:
+    last = max(fact.at for fact in facts)
+    return CallEnded(
+        pbx=pbx, at=last.timestamp(), call_id=call_id, ordinal=PRESUMED, by=EndedBy.FAULT, stage=_stage_of(facts)
+    )
+
+
+def _stage_of(facts: Sequence[Told]) -> Stage:
+    """Where the call was, by the last step that says so."""
+    stages: Mapping[str, Stage] = {
+        "entered": Stage.ENTRY,
+        "closed": Stage.CLOSED,
+        "queued": Stage.WAITING,
+        "answered": Stage.TALKING,
+        "listener-lost": Stage.LOST,
+        "overflow": Stage.OVERFLOW,
+    }
+    steps = [fact for fact in facts if fact.what in stages]
+    return stages[max(steps, key=lambda fact: fact.ordinal).what] if steps else Stage.ENTRY

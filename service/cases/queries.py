@@ -1,0 +1,254 @@
+"""SQL of contacts and cases. Whoever asks for somebody gives the viewer: what they may not see is not found."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from sqlalchemy import Select, delete, func, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from service.accounts.model import Account
+from service.accounts.viewer import Viewer
+from service.cases.model import Case, CaseClosedTo, CaseNumber, CaseStatus, Contact, ContactParticipant, ShieldedNumber
+from service.cases.visibility import case_visible, contact_visible, contact_writable, not_closed_to
+
+
+class Seen(NamedTuple):
+    """A contact with its case, and whether the viewer may write in it."""
+
+    contact: Contact
+    case: Case
+    writable: bool
+
+
+async def contact_for(session: AsyncSession, viewer: Viewer, contact_id: int, *, lock: bool = False) -> Seen | None:
+    """The contact, if the viewer may see it. `lock`: until the transaction ends."""
+    if lock:
+        await lock_contacts(session, [contact_id])
+    row = (await session.execute(_seen(viewer).where(Contact.id == contact_id))).first()
+    return None if row is None else Seen(row[0], row[1], row[2])
+
+
+async def contacts_of_case_for(session: AsyncSession, viewer: Viewer, case_id: int) -> list[Seen]:
+    """The contacts of a case that the viewer may see, the first one first."""
+    rows = await session.execute(_seen(viewer).where(Contact.case_id == case_id).order_by(Contact.started_at))
+    return [Seen(row[0], row[1], row[2]) for row in rows]
+
+
+async def contact_of_call_for(session: AsyncSession, viewer: Viewer, call_id: str) -> Seen | None:
+    """The contact of a call, if the viewer may see it."""
+    row = (await session.execute(_seen(viewer).where(Contact.call_id == call_id))).first()
+    return None if row is None else Seen(row[0], row[1], row[2])
+
+
+def _seen(viewer: Viewer) -> Select[Contact, Case, bool]:
+    return (
+        select(Contact, Case, contact_writable(viewer))
+        .join(Case, Case.id == Contact.case_id)
+        .where(contact_visible(viewer))
+        .execution_options(populate_existing=True)
+    )
+
+
+async def case_for(session: AsyncSession, viewer: Viewer, case_id: int) -> Case | None:
+    """The case, if the viewer may know of it."""
+    return await session.scalar(select(Case).where(Case.id == case_id, case_visible(viewer)))
+
+
+async def lock_contacts(session: AsyncSession, contact_ids: Sequence[int]) -> None:
+    """Always before cases, always in order: so that two who work on the same never wait for each other."""
+    await session.execute(select(Contact.id).where(Contact.id.in_(contact_ids)).order_by(Contact.id).with_for_update())
+
+
+async def lock_cases(session: AsyncSession, case_ids: Sequence[int]) -> dict[int, Case]:
+    """The cases as they are now, locked until the transaction ends."""
+    rows = await session.scalars(
+        select(Case)
+        .where(Case.id.in_(case_ids))
+        .order_by(Case.id)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
+    return {case.id: case for case in rows}
+
+
+async def contact_of_call(session: AsyncSession, pbx: str, call_id: str) -> Contact | None:
+    """The contact of a call, for the service itself."""
+    return await session.scalar(select(Contact).where(Contact.pbx == pbx, Contact.call_id == call_id))
+
+
+async def contact_ids_of_case(session: AsyncSession, case_id: int) -> Sequence[int]:
+    """All of them, for the service itself."""
+    return (await session.scalars(select(Contact.id).where(Contact.case_id == case_id).order_by(Contact.id))).all()
+
+
+async def listener_names(session: AsyncSession, contact_ids: Sequence[int]) -> dict[int, str]:
+    """Contact id → name of the listener who answered it last."""
+    rows = await session.execute(
+        select(ContactParticipant.contact_id, Account.display_name)
+        .join(Account, Account.id == ContactParticipant.account_id)
+        .where(ContactParticipant.contact_id.in_(contact_ids))
+        .order_by(ContactParticipant.joined_at)
+    )
+    return {row.contact_id: row.display_name for row in rows}
+
+
+async def contact_with_case(session: AsyncSession, contact_id: int) -> tuple[Contact, Case] | None:
+    """For the service itself (the live feed)."""
+    row = (
+        await session.execute(
+            select(Contact, Case).join(Case, Case.id == Contact.case_id).where(Contact.id == contact_id)
+        )
+    ).first()
+    return None if row is None else (row[0], row[1])
+
+
+async def current_contact_of(session: AsyncSession, account_id: int) -> int | None:
+    """The contact that a listener is in (talking, or still writing); none."""
+    return await session.scalar(
+        select(ContactParticipant.contact_id)
+        .where(ContactParticipant.account_id == account_id, ContactParticipant.released_at.is_(None))
+        .order_by(ContactParticipant.joined_at.desc())
+        .limit(1)
+    )
+
+
+# --- participants -----------------------------------------------------------------------------------------------------
+
+
+async def answered_later(session: AsyncSession, account_id: int, at: datetime) -> bool:
+    """Whether the listener answered another call after that instant."""
+    later = select(ContactParticipant.contact_id).where(
+        ContactParticipant.account_id == account_id, ContactParticipant.joined_at > at
+    )
+    return await session.scalar(later.limit(1)) is not None
+
+
+async def join_again(session: AsyncSession, contact_id: int, account_id: int, at: datetime) -> None:
+    """The same listener is back on the same call; an answer that is known already changes nothing."""
+    await session.execute(
+        update(ContactParticipant)
+        .where(
+            ContactParticipant.contact_id == contact_id,
+            ContactParticipant.account_id == account_id,
+            ContactParticipant.joined_at < at,
+        )
+        .values(joined_at=at, released_at=None)
+    )
+
+
+async def release(
+    session: AsyncSession, account_id: int, at: datetime, *, keep_contact: int | None = None
+) -> Sequence[int]:
+    """The listener is no longer in contact (but in `keep_contact`); ids of the contacts they left."""
+    statement = (
+        update(ContactParticipant)
+        .where(
+            ContactParticipant.account_id == account_id,
+            ContactParticipant.released_at.is_(None),
+            ContactParticipant.joined_at <= at,
+        )
+        .values(released_at=at)
+        .returning(ContactParticipant.contact_id)
+    )
+    if keep_contact is not None:
+        statement = statement.where(ContactParticipant.contact_id != keep_contact)
+    return (await session.scalars(statement)).all()
+
+
+# --- numbers ----------------------------------------------------------------------------------------------------------
+
+
+async def is_shielded(session: AsyncSession, number_index: str) -> bool:
+    """The accused may use this number too."""
+    return await session.get(ShieldedNumber, number_index) is not None
+
+
+async def cases_of_number(
+    session: AsyncSession, number_index: str, account_id: int | None, except_case: int | None
+) -> Sequence[Case]:
+    """Cases in which the number was used, the latest contact first; none that is closed to the account."""
+    return (
+        await session.scalars(
+            select(Case)
+            .join(CaseNumber, CaseNumber.case_id == Case.id)
+            .where(
+                CaseNumber.number_index == number_index,
+                Case.status != CaseStatus.DISCARDED,
+                Case.id != (except_case or 0),
+                not_closed_to(account_id),
+            )
+            .order_by(Case.last_contact_at.desc(), Case.id.desc())
+        )
+    ).all()
+
+
+async def contacts_of_number(
+    session: AsyncSession, number_index: str, account_id: int | None, except_call: str
+) -> tuple[int, datetime | None]:
+    """How many contacts there were from the number, and when the last began."""
+    row = (
+        await session.execute(
+            select(func.count(Contact.id), func.max(Contact.started_at))
+            .join(Case, Case.id == Contact.case_id)
+            .where(
+                Contact.number_index == number_index,
+                Contact.call_id != except_call,
+                not_closed_to(account_id),
+            )
+        )
+    ).one()
+    return row[0], row[1]
+
+
+async def closed_to_of_number(session: AsyncSession, number_index: str) -> set[int]:
+    """Accounts to whom a case of this number is closed: `known` differs for them."""
+    rows = await session.scalars(
+        select(CaseClosedTo.account_id)
+        .join(CaseNumber, CaseNumber.case_id == CaseClosedTo.case_id)
+        .where(CaseNumber.number_index == number_index)
+    )
+    return set(rows)
+
+
+async def draft_of_call(session: AsyncSession, call_id: str) -> int | None:
+    """The draft that a call itself made."""
+    return await session.scalar(
+        select(Case.id)
+        .join(Contact, Contact.case_id == Case.id)
+        .where(Contact.call_id == call_id, Case.status == CaseStatus.DRAFT)
+    )
+
+
+async def forget_numbers(session: AsyncSession, case_id: int) -> None:
+    """No number leads to this case any more; a shield that protects nothing else goes too."""
+    lost = select(CaseNumber.number_index).where(CaseNumber.case_id == case_id)
+    elsewhere = select(CaseNumber.number_index).where(CaseNumber.case_id != case_id)
+    await session.execute(
+        delete(ShieldedNumber).where(
+            ShieldedNumber.number_index.in_(lost), ShieldedNumber.number_index.not_in(elsewhere)
+        )
+    )
+    await session.execute(delete(CaseNumber).where(CaseNumber.case_id == case_id))
+
+
+async def erase_contacts(session: AsyncSession, case_id: int) -> None:
+    """What was written, and from where it was called, is gone; that there was a contact stays, for counting."""
+    await session.execute(
+        update(Contact)
+        .where(Contact.case_id == case_id)
+        .values(notes=None, notes_saved_at=None, notes_saved_by=None, number_index=None)
+        .execution_options(synchronize_session="fetch")
+    )
+
+
+async def mark_ended(session: AsyncSession, pbx: str, call_id: str, at: datetime) -> int | None:
+    """The call of this contact is over; the contact's id when that is news."""
+    return await session.scalar(
+        update(Contact)
+        .where(Contact.pbx == pbx, Contact.call_id == call_id, or_(Contact.ended_at.is_(None), Contact.ended_at != at))
+        .values(ended_at=at)
+        .returning(Contact.id)
+    )

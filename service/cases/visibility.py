@@ -1,0 +1,86 @@
+"""Who may see which case: the rule of DOMAIN.md "who may see what", as one SQL condition. Every query asks it.
+
+A case belongs to the national team until handed off, then to its centre; people of another centre do not see that it
+exists. A listener sees the cases of the callers they are in contact with and of their own team. A case can be closed to
+a named volunteer. A discarded one is seen by nobody.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import ColumnElement, and_, exists, false, or_, select, true
+
+from service.accounts.rights import Right, Role
+from service.accounts.viewer import Viewer
+from service.cases.model import (
+    Case,
+    CaseClosedTo,
+    CaseNumber,
+    CaseStatus,
+    Contact,
+    ContactParticipant,
+    ShieldedNumber,
+)
+
+
+def not_closed_to(account_id: int | None) -> ColumnElement[bool]:
+    """The case is not closed to this volunteer (none: nobody in particular)."""
+    if account_id is None:
+        return true()
+    return ~exists().where(CaseClosedTo.case_id == Case.id, CaseClosedTo.account_id == account_id)
+
+
+def case_visible(viewer: Viewer) -> ColumnElement[bool]:
+    """The viewer may know of this `Case`."""
+    if not viewer.may(Right.READ_CASES):
+        return false()
+    reasons = [_of_team(viewer)]
+    if Role.LISTENER in viewer.roles:
+        reasons.append(_in_contact(viewer))
+    return and_(Case.status != CaseStatus.DISCARDED, not_closed_to(viewer.account_id), or_(*reasons))
+
+
+def contact_visible(viewer: Viewer) -> ColumnElement[bool]:
+    """The viewer may read this `Contact`, whose `Case` is in the query: in it now, or by its case."""
+    return or_(takes_part(viewer), case_visible(viewer))
+
+
+def contact_writable(viewer: Viewer) -> ColumnElement[bool]:
+    """The viewer may write in this `Contact` and decide on its case: who took part, and the team's coordinator."""
+    if not viewer.may(Right.WRITE_CASES):
+        return false()
+    took_part = exists().where(
+        ContactParticipant.contact_id == Contact.id, ContactParticipant.account_id == viewer.account_id
+    )
+    allowed = [takes_part(viewer), and_(took_part, case_visible(viewer))]
+    if Role.COORDINATOR in viewer.roles:
+        allowed.append(and_(_of_team(viewer), case_visible(viewer)))
+    return or_(*allowed)
+
+
+def takes_part(viewer: Viewer) -> ColumnElement[bool]:
+    """The viewer is in this `Contact` now: talking, or still writing."""
+    return exists().where(
+        ContactParticipant.contact_id == Contact.id,
+        ContactParticipant.account_id == viewer.account_id,
+        ContactParticipant.released_at.is_(None),
+    )
+
+
+def _of_team(viewer: Viewer) -> ColumnElement[bool]:
+    return Case.centre.is_(None) if viewer.centre is None else Case.centre == viewer.centre
+
+
+def _in_contact(viewer: Viewer) -> ColumnElement[bool]:
+    """In contact with its caller: on the case itself, or from a number used in it (not while that is shielded)."""
+    now = Contact.__table__.alias("contact_now")
+    numbers = select(CaseNumber.number_index).where(CaseNumber.case_id == Case.id)
+    shielded = exists().where(ShieldedNumber.number_index == now.c.number_index)
+    return exists().where(
+        ContactParticipant.account_id == viewer.account_id,
+        ContactParticipant.released_at.is_(None),
+        ContactParticipant.contact_id == now.c.id,
+        or_(
+            now.c.case_id == Case.id,
+            and_(now.c.number_index.in_(numbers), or_(now.c.speaker_confirmed_at.is_not(None), ~shielded)),
+        ),
+    )

@@ -1,0 +1,1 @@
+"""Regional centres: which departments each covers, and how a caller is brought to it."""

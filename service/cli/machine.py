@@ -1,0 +1,83 @@
+"""This machine's PBXs as the settings want them: installed, configured, started; and stopped once calls have ended."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from pbx import install, process, prompts, requirements, site
+from pbx.layout import Layout, cache_dir
+from pbx.process import RunningPbx
+from service.settings import Pbx, Settings, Trunk
+
+Progress = Callable[[str], None]
+
+
+def prepare(progress: Progress) -> install.Asterisk:
+    """What every PBX of this machine shares: programs, Asterisk, rendered prompts. Seconds when it is there already."""
+    requirements.ensure({"run"}, progress)
+    return install.ensure_asterisk(cache_dir(os.environ), progress)
+
+
+def start(settings: Settings, pbx: Pbx, centres: tuple[str, ...], progress: Progress) -> RunningPbx:
+    """Writes the PBX's files and starts it; one that runs already keeps its calls and is only told of what changed."""
+    layout = Layout.of(settings.store.data_dir, pbx.id)
+    running = process.find(layout)
+    if running is not None:
+        progress(f"The PBX {pbx.id} runs already (process {running.pid})")
+        return running
+    asterisk = prepare(progress)
+    site.write(site_of(settings, pbx, centres), layout)
+    prompts.install(cache_dir(os.environ), layout, progress)
+    return process.start(asterisk, layout, progress)
+
+
+def running(settings: Settings) -> dict[str, RunningPbx]:
+    """The PBXs of these settings that run on this machine, by id."""
+    found = {pbx.id: process.find(Layout.of(settings.store.data_dir, pbx.id)) for pbx in settings.pbx}
+    return {name: pbx for name, pbx in found.items() if pbx is not None}
+
+
+def site_of(settings: Settings, pbx: Pbx, centres: tuple[str, ...] = ()) -> site.SiteConfig:
+    """What one PBX must know of the settings. `centres`: ids of those with a queue of their own on it."""
+    return site.SiteConfig(
+        pbx=pbx.id,
+        numbers=settings.line.numbers,
+        trunk=_trunk(pbx.trunk),
+        bind=pbx.bind,
+        sip_port=pbx.sip_port,
+        http_port=pbx.http_port,
+        ami_port=pbx.ami_port,
+        rtp_start=pbx.rtp_start,
+        rtp_end=pbx.rtp_end,
+        hours=tuple(settings.line.hours),
+        timezone=settings.line.timezone,
+        language=settings.line.language,
+        centres=centres,
+        overflow_after=settings.overflow.after_seconds,
+        overflow_again=settings.overflow.again_after_seconds,
+        grace=settings.recovery.grace_seconds,
+        centre_ring=settings.overflow.centre_ring_seconds,
+        press_one=settings.overflow.press_one_seconds,
+        queue_round=pbx.queue_round_seconds,
+        outbound_caller_id=pbx.trunk.caller_id,
+        tls_port=pbx.tls_port,
+        certificate=_absolute(settings.http.certificate),
+        private_key=_absolute(settings.http.private_key),
+    )
+
+
+def _trunk(trunk: Trunk) -> site.Trunk:
+    if trunk.profile == "registration":
+        return site.TrunkByRegistration(
+            server=trunk.server,
+            username=trunk.username,
+            password=trunk.password,
+            addresses=tuple(trunk.addresses),
+        )
+    return site.TrunkByAddress(addresses=tuple(trunk.addresses), server=trunk.server)
+
+
+def _absolute(path: Path | None) -> Path | None:
+    return path.absolute() if path is not None else None

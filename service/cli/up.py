@@ -1,0 +1,114 @@
+"""`ecoute up`: everything that stands between a fresh checkout and a line that answers."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Callable
+
+from rich.console import Console
+from rich.table import Table
+
+from pbx.errors import SetupError
+from pbx.process import RunningPbx
+from service import app as service
+from service.cli import certificate, down, machine, people
+from service.cli.single import only_service
+from service.settings import Settings
+
+Progress = Callable[[str], None]
+
+
+def up(settings: Settings, *, sample: bool, out: Console, progress: Progress) -> None:
+    """Prepares, starts the PBXs, runs the service until it is stopped. Raises SetupError with a mend."""
+    prepare(settings, progress)
+    sign_ins = asyncio.run(people.create_sample_line(settings)) if sample else []
+    ids = tuple(centre.id for centre in asyncio.run(people.all_centres(settings)) if centre.reached_by == "queue")
+    for pbx in settings.pbx:
+        machine.start(settings, pbx, ids, progress)
+    serve(settings, lambda: _welcome(settings, sign_ins, sample=sample, out=out))
+    out.print("The service has stopped. The PBX and its calls go on; `ecoute down` lets them end and stops it.")
+
+
+def serve(settings: Settings, ready: Callable[[], None]) -> None:
+    """The service until SIGINT or SIGTERM; `ready` is called once pages and PBX answer."""
+    with only_service(settings.store.data_dir):
+        asyncio.run(service.serve(settings, ready=ready))
+
+
+def prepare(settings: Settings, progress: Progress) -> None:
+    """Data directory, keys and store, as this version wants them."""
+    data = settings.store.data_dir.absolute()
+    try:
+        data.mkdir(parents=True, exist_ok=True, mode=0o750)
+    except OSError as error:
+        raise SetupError(
+            "data-directory-unusable",
+            f"{data} cannot be used: {error.strerror}.",
+            "Set store.data_dir to another place.",
+        ) from error
+    progress("Preparing the store")
+    asyncio.run(people.prepare_store(settings))
+
+
+def pbx_alone(settings: Settings, progress: Progress) -> None:
+    """Starts this machine's PBXs and stays until they end. SIGTERM and SIGINT let calls end first."""
+    prepare(settings, progress)
+    ids = tuple(centre.id for centre in asyncio.run(people.all_centres(settings)) if centre.reached_by == "queue")
+    started: list[RunningPbx] = [machine.start(settings, pbx, ids, progress) for pbx in settings.pbx]
+    asked_to_stop = (signal.SIGTERM, signal.SIGINT)
+    signal.pthread_sigmask(signal.SIG_BLOCK, asked_to_stop)
+    while any(pbx.alive() for pbx in started):
+        if signal.sigtimedwait(asked_to_stop, 1) is not None:
+            down.down(settings, progress)
+
+
+def for_lan(settings: Settings) -> Settings:
+    """The same settings with pages and phones on all addresses of this machine, under a certificate of its own."""
+    made = certificate.for_this_machine(settings.store.data_dir.absolute() / "tls")
+    address = made.addresses[0]
+    http = settings.http.model_copy(
+        update={
+            "host": "0.0.0.0",  # noqa: S104  asked for by --lan
+            "certificate": made.certificate,
+            "private_key": made.private_key,
+            "public_url": settings.http.public_url or f"https://{address}:{settings.http.port}",
+        }
+    )
+    pbxs = [
+        pbx.model_copy(
+            update={
+                "bind": "0.0.0.0",  # noqa: S104  asked for by --lan
+                "tls_port": pbx.tls_port or pbx.http_port + 1,
+                "websocket_url": pbx.websocket_url or f"wss://{address}:{pbx.tls_port or pbx.http_port + 1}/ws",
+            }
+        )
+        for pbx in settings.pbx
+    ]
+    return settings.model_copy(update={"http": http, "pbx": pbxs})
+
+
+def url_of(settings: Settings) -> str:
+    """The pages' address as a person types it."""
+    return settings.http.public_url or f"http://localhost:{settings.http.port}"
+
+
+def _welcome(settings: Settings, sign_ins: list[people.SignIn], *, sample: bool, out: Console) -> None:
+    first = settings.pbx[0]
+    if sign_ins:
+        table = Table(title="Sign-ins, shown this once", title_justify="left")
+        for column in ("sign-in", "password", "role"):
+            table.add_column(column)
+        for sign_in in sign_ins:
+            table.add_row(sign_in.username, sign_in.password, sign_in.role)
+        out.print(table)
+    elif sample:
+        out.print("The sign-ins were shown at the first run; `ecoute listeners reset-password NAME` makes a new one.")
+    out.print(f"Pages:      {url_of(settings)}", markup=False)
+    out.print(
+        f"Call it:    ecoute demo (in another terminal: .venv/bin/ecoute demo, or make demo), or from any SIP phone\n"
+        f"            on this machine: sip:{settings.line.number}@{first.bind}:{first.sip_port}",
+        markup=False,
+    )
+    out.print("Stop:       Ctrl-C stops the service, calls go on; `ecoute down` lets calls end and stops the PBX.")
+    out.print(f"ready: {url_of(settings)}", markup=False)

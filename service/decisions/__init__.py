@@ -1,0 +1,1 @@
+"""Decisions: pure functions of the world and the clock, evaluated again whenever either changes."""

@@ -1,0 +1,57 @@
+import { BoardPage } from "../board/BoardPage";
+import { words } from "../i18n";
+import { ListenerPage } from "../listener/ListenerPage";
+import { Announcer } from "../shell/announce";
+import { Banners } from "../shell/Banners";
+import { Header } from "../shell/Header";
+import { SignIn } from "../signin/SignIn";
+import { pagesOf, route } from "./route";
+import { me } from "./session";
+import { REMOTE_AUDIO_ID } from "./station";
+
+export function App() {
+  const account = me.value;
+  return (
+    <>
+      <button type="button" class="skip" onClick={focusMain}>
+        {words.value.app.skip}
+      </button>
+      <Header />
+      {account === undefined ? (
+        <main id="main" class="center">
+          <p class="quiet">{words.value.app.loading}</p>
+        </main>
+      ) : account === null ? (
+        <SignIn />
+      ) : (
+        <>
+          <Banners />
+          <Page />
+        </>
+      )}
+      <Announcer />
+      {/* biome-ignore lint/a11y/useMediaCaption: a live conversation has no captions */}
+      <audio id={REMOTE_AUDIO_ID} data-testid="remote-audio" autoPlay aria-label={words.value.call.remote} />
+    </>
+  );
+}
+
+function Page() {
+  const account = me.value;
+  if (!account) return null;
+  const pages = pagesOf(account);
+  const page = pages.includes(route.value) ? route.value : pages[0];
+  if (page === "listen") return <ListenerPage />;
+  if (page === "board") return <BoardPage />;
+  return (
+    <main id="main" class="center">
+      <p>{words.value.app.noPage}</p>
+    </main>
+  );
+}
+
+function focusMain(): void {
+  const main = document.getElementById("main");
+  main?.setAttribute("tabindex", "-1");
+  main?.focus();
+}

@@ -1,0 +1,78 @@
+import { signal } from "@preact/signals";
+import { useEffect } from "preact/hooks";
+import { live } from "../app/station";
+import { clockTime, words } from "../i18n";
+import { InProgress, Others, Waiting } from "./Calls";
+import { Listeners } from "./Listeners";
+import { lists } from "./rows";
+
+/** The service's clock, milliseconds: waiting must not depend on this machine's clock. */
+const now = signal(Date.now());
+/** Seconds since the last word from the service. */
+const age = signal(0);
+
+/** Below this the data counts as fresh: the service says something every two seconds. */
+const FRESH_S = 4;
+
+export function BoardPage() {
+  useEffect(() => {
+    const look = (): void => {
+      now.value = Date.now() + live.clockOffset.peek();
+      age.value = Math.max(0, Math.round((performance.now() - live.lastHeard.peek()) / 1000));
+    };
+    look();
+    const timer = setInterval(look, 1_000);
+    return () => clearInterval(timer);
+  }, []);
+  const w = words.value.board;
+  const calls = lists(live.maps.call.value.values());
+  return (
+    <main id="main" class={`board${trusted() ? "" : " stale"}`}>
+      <div class="board-head">
+        <h1>{w.title}</h1>
+        <Age />
+      </div>
+      {live.known.value ? (
+        <>
+          <Waiting calls={calls.waiting} now={now.value} />
+          <div class="board-pair">
+            <InProgress calls={calls.talking} />
+            <Listeners />
+          </div>
+          {calls.others.length > 0 && <Others calls={calls.others} />}
+        </>
+      ) : (
+        <p class="card stage-card no-data">{w.noData}</p>
+      )}
+    </main>
+  );
+}
+
+/** What is shown can be believed: the feed is there, fresh, and the PBX speaks with the service. */
+function trusted(): boolean {
+  const lines = live.lines.value;
+  return live.connected.value && age.value < FRESH_S && lines.length > 0 && lines.every((line) => line.state === "up");
+}
+
+function Age() {
+  const w = words.value.board;
+  const lost = live.lines.value.find((line) => line.state !== "up");
+  const asOf = lost === undefined ? null : clockTime(lost.as_of);
+  const sentence = !live.known.value
+    ? w.noData
+    : asOf !== null
+      ? w.asOf(asOf)
+      : age.value < FRESH_S
+        ? w.fresh
+        : w.age(age.value);
+  return (
+    <p
+      class={`badge ${trusted() ? "line-up" : "line-lost"}`}
+      data-testid="board-age"
+      data-seconds={live.known.value ? age.value : ""}
+    >
+      <span class="badge-mark" aria-hidden="true" />
+      {sentence}
+    </p>
+  );
+}

@@ -1,0 +1,125 @@
+import type { ComponentChildren } from "preact";
+import type { BoardCall } from "../api/types";
+import { clockTime, words } from "../i18n";
+import { waited } from "./time";
+
+/** No data is shown as no data. */
+export function orUnknown(text: string | null | undefined): string {
+  return text === null || text === undefined || text === "" ? words.value.board.unknown : text;
+}
+
+export function Waiting({ calls, now }: { calls: readonly BoardCall[]; now: number }) {
+  const w = words.value.board;
+  return (
+    <Panel
+      title={w.waiting}
+      count={w.count(calls.length)}
+      testid="board-waiting"
+      size={calls.length}
+      empty={w.noneWaiting}
+    >
+      <table>
+        <thead>
+          <tr>
+            <th scope="col">{w.rank}</th>
+            <th scope="col">{w.arrived}</th>
+            <th scope="col">{w.waitingSince}</th>
+            <th scope="col">{w.waited}</th>
+            <th scope="col">{w.where}</th>
+          </tr>
+        </thead>
+        <tbody>
+          {calls.map((call) => (
+            <tr key={call.call_id} data-call-id={call.call_id} data-stage={call.stage}>
+              <th scope="row" data-label={w.rank}>
+                {call.stage === "lost" ? w.stages.lost : orUnknown(call.position?.toString())}
+              </th>
+              <td data-label={w.arrived}>{orUnknown(clockTime(call.arrived_at))}</td>
+              <td data-label={w.waitingSince}>{orUnknown(clockTime(call.waiting_since))}</td>
+              <td data-label={w.waited}>
+                <strong>{orUnknown(waited(call.waiting_since, now, w))}</strong>
+              </td>
+              <td data-label={w.where}>{orUnknown(call.queue)}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </Panel>
+  );
+}
+
+/** When a conversation began, never how long it has lasted. */
+export function InProgress({ calls }: { calls: readonly BoardCall[] }) {
+  const w = words.value.board;
+  return (
+    <Panel title={w.calls} count={String(calls.length)} testid="board-calls" size={calls.length} empty={w.noneCalls}>
+      <table>
+        <thead>
+          <tr>
+            <th scope="col">{w.listener}</th>
+            <th scope="col">{w.began}</th>
+          </tr>
+        </thead>
+        <tbody>
+          {calls.map((call) => (
+            <tr key={call.call_id} data-call-id={call.call_id}>
+              <th scope="row" data-label={w.listener}>
+                {orUnknown(call.listener_name ?? call.centre)}
+              </th>
+              <td data-label={w.began}>{orUnknown(clockTime(call.answered_at))}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </Panel>
+  );
+}
+
+export function Others({ calls }: { calls: readonly BoardCall[] }) {
+  const w = words.value.board;
+  return (
+    <Panel title={w.others} count={String(calls.length)} testid="board-others" size={calls.length} empty="">
+      <table>
+        <thead>
+          <tr>
+            <th scope="col">{w.stage}</th>
+            <th scope="col">{w.arrived}</th>
+            <th scope="col">{w.centre}</th>
+          </tr>
+        </thead>
+        <tbody>
+          {calls.map((call) => (
+            <tr key={call.call_id} data-call-id={call.call_id}>
+              <th scope="row" data-label={w.stage}>
+                {w.stages[call.stage]}
+              </th>
+              <td data-label={w.arrived}>{orUnknown(clockTime(call.arrived_at))}</td>
+              <td data-label={w.centre}>{call.centre ?? "–"}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </Panel>
+  );
+}
+
+interface PanelProps {
+  title: string;
+  count: string;
+  testid: string;
+  size: number;
+  empty: string;
+  children: ComponentChildren;
+}
+
+export function Panel({ title, count, testid, size, empty, children }: PanelProps) {
+  return (
+    <section class="card panel" data-testid={testid} data-count={size} aria-labelledby={`${testid}-title`}>
+      <div class="panel-head">
+        <h2 id={`${testid}-title`}>{title}</h2>
+        <p class="count">{count}</p>
+      </div>
+      {size === 0 ? <p class="quiet">{empty}</p> : children}
+    </section>
+  );
+}

@@ -1,0 +1,64 @@
+import { useEffect } from "preact/hooks";
+import type { Known } from "../api/types";
+import { live } from "../app/station";
+import { day, words } from "../i18n";
+import { ask, type CallerKnown, knownOf } from "./caller";
+
+/** What is known of the number: never who the person is. */
+export function WhoSummary({ callId }: { callId: string }) {
+  const w = words.value.who;
+  const known = knownOf(callId);
+  if (known === null || typeof known === "string")
+    return (
+      <p class="who-line" data-testid="offer-number" data-number="unavailable">
+        {known === "asking" ? words.value.app.loading : w.unavailable}
+      </p>
+    );
+  const [title, help] = headline(known);
+  return (
+    <div class="who">
+      <p class="who-line" data-testid="offer-number" data-number={known.shielded ? "shielded" : known.number}>
+        <strong>{title}</strong>
+        {known.number === "known" && !known.shielded && known.contacts > 0 && <span> · {visits(known)}</span>}
+      </p>
+      <p class="hint">{help}</p>
+    </div>
+  );
+}
+
+function headline(known: Known): readonly [string, string] {
+  const w = words.value.who;
+  if (known.shielded) return [w.shielded, w.shieldedHelp];
+  return {
+    known: [w.known, w.knownHelp],
+    unknown: [w.unknown, w.unknownHelp],
+    anonymous: [w.anonymous, w.anonymousHelp],
+  }[known.number] as [string, string];
+}
+
+function visits(known: Known): string {
+  const w = words.value.who;
+  const last = day(known.last_contact_at);
+  return last === null ? w.contacts(known.contacts) : `${w.contacts(known.contacts)}, ${w.last(last)}`;
+}
+
+export function WhoPanel({ callId }: { callId: string }) {
+  const w = words.value.who;
+  const known: CallerKnown | null = knownOf(callId);
+  const connected = live.connected.value;
+  useEffect(() => {
+    // After a reload, or when the service was away while the phone rang.
+    if (connected && (known === null || known === "unavailable")) void ask(callId, false);
+  }, [callId, connected, known]);
+  return (
+    <section class="card tight" aria-labelledby="who-title">
+      <h2 id="who-title">{w.title}</h2>
+      <WhoSummary callId={callId} />
+      {typeof known === "object" && known?.shielded === true && (
+        <button type="button" class="button" data-testid="confirm-identity" onClick={() => void ask(callId, true)}>
+          {w.confirm}
+        </button>
+      )}
+    </section>
+  );
+}

@@ -1,0 +1,23 @@
+import { computed } from "@preact/signals";
+import { live, phone, readyByPhone } from "../app/station";
+import { currentCallId, type Mode, modeOf } from "./view";
+
+export const modeNow = computed<Mode>(() =>
+  modeOf({
+    me: live.me.value,
+    connected: live.connected.value,
+    call: phone.call.value,
+    ended: phone.lastEnded.value,
+    readyByPhone: readyByPhone.value,
+  }),
+);
+
+/** Null when there is no conversation to write about. */
+export const callNow = computed<string | null>(() =>
+  currentCallId(phone.call.value, live.contact.value?.call_id ?? null, phone.lastEnded.value),
+);
+
+/** Shown while the person talks, and while they write. */
+export const writing = computed<boolean>(() =>
+  ["talking", "elsewhere", "ending", "wrap-up", "reconnecting"].includes(modeNow.value),
+);

@@ -1,0 +1,176 @@
+/**
+ * The notes of one call, in memory until the service committed them. They are typed without waiting for anything: the
+ * service may be away, the contact may not exist there yet. Nothing typed is ever thrown away by the page.
+ */
+
+import { computed, type ReadonlySignal, type Signal, signal } from "@preact/signals";
+import { ApiError } from "../api/http";
+import type { Contact, NotesSaved } from "../api/types";
+import { backoff } from "../live/backoff";
+
+type Id = string | number;
+
+/** From the first unsaved letter to the attempt to save it. */
+export const SAVE_AFTER_MS = 500;
+
+/**
+ * `waiting`: the service cannot be reached or does not know the contact yet; tried again by itself.
+ * `conflict`: somebody else wrote; the person decides. `refused`: the service says no, and trying again is no use.
+ */
+export type NotesState = "empty" | "unsaved" | "saving" | "saved" | "waiting" | "conflict" | "refused";
+
+export interface NotesService {
+  contact(contactId: Id): Promise<Contact>;
+  contactOfCall(callId: string): Promise<Contact>;
+  saveNotes(contactId: Id, text: string, version: number): Promise<NotesSaved>;
+}
+
+export class NotesDraft {
+  readonly text = signal("");
+  readonly savedAt: Signal<string | null> = signal(null);
+  /** What is stored, when that is neither what we have nor what we sent. */
+  readonly theirs: Signal<string | null> = signal(null);
+  readonly state: ReadonlySignal<NotesState>;
+
+  #stored = signal("");
+  #phase: Signal<"idle" | "saving" | "waiting" | "refused"> = signal("idle");
+  #contactId: Id | null = null;
+  #version: number | null = null;
+  #sent: string | null = null;
+  #running: Promise<void> | null = null;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #attempt = 0;
+
+  constructor(
+    readonly callId: string,
+    private readonly service: NotesService,
+  ) {
+    this.state = computed(() => {
+      if (this.theirs.value !== null) return "conflict";
+      const dirty = this.text.value !== this.#stored.value;
+      if (!dirty) return this.savedAt.value === null && this.text.value === "" ? "empty" : "saved";
+      const phase = this.#phase.value;
+      return phase === "idle" ? "unsaved" : phase;
+    });
+  }
+
+  get dirty(): boolean {
+    return this.text.value !== this.#stored.value;
+  }
+
+  get contactId(): Id | null {
+    return this.#contactId;
+  }
+
+  type(text: string): void {
+    this.text.value = text;
+    if (this.#phase.value === "refused") this.#phase.value = "idle";
+    if (this.dirty && this.#phase.value === "idle") this.#schedule(SAVE_AFTER_MS);
+  }
+
+  /** The service knows the contact: what is stored there comes first, what was typed meanwhile joins it. */
+  bind(contactId: Id): void {
+    if (this.#contactId !== null) return;
+    this.#contactId = contactId;
+    this.#attempt = 0;
+    this.#schedule(0);
+  }
+
+  /** The service answers again (or again knows who we are). */
+  retry(): void {
+    if (this.#phase.value !== "waiting" && this.#phase.value !== "refused") return;
+    this.#attempt = 0;
+    this.#schedule(0);
+  }
+
+  /** Saves now. True when all that was typed is committed. */
+  async flush(): Promise<boolean> {
+    clearTimeout(this.#timer);
+    await this.#running;
+    if (this.dirty && this.theirs.value === null) await this.#run();
+    return !this.dirty && this.theirs.value === null;
+  }
+
+  /** After a conflict: what to keep. */
+  resolve(text: string): void {
+    this.#stored.value = this.theirs.value ?? this.#stored.value;
+    this.theirs.value = null;
+    this.text.value = text;
+    this.#schedule(0);
+  }
+
+  #schedule(milliseconds: number): void {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => void this.#run(), milliseconds);
+  }
+
+  /** One round at a time; a second one waits for the first. */
+  async #run(): Promise<void> {
+    clearTimeout(this.#timer);
+    while (this.#running !== null) await this.#running;
+    this.#running = this.#round().finally(() => {
+      this.#running = null;
+    });
+    await this.#running;
+  }
+
+  async #round(): Promise<void> {
+    try {
+      if (this.#version === null) await this.#load();
+      if (this.theirs.value === null && this.dirty) await this.#save();
+      this.#attempt = 0;
+      this.#phase.value = "idle";
+      if (this.dirty && this.theirs.value === null) this.#schedule(SAVE_AFTER_MS);
+    } catch (error) {
+      this.#failed(error);
+    }
+  }
+
+  async #load(): Promise<void> {
+    const contact =
+      this.#contactId === null
+        ? await this.service.contactOfCall(this.callId)
+        : await this.service.contact(this.#contactId);
+    this.#contactId = contact.contact_id;
+    this.#version = contact.notes_version;
+    this.savedAt.value = contact.saved_at;
+    this.#meet(contact.notes);
+  }
+
+  /** Our text meets the stored one. */
+  #meet(stored: string): void {
+    const ours = this.text.value;
+    if (ours === "" && this.#stored.value === "") this.text.value = stored;
+    const known = stored === "" || stored === this.#stored.value || stored === this.#sent || stored === this.text.value;
+    if (known) this.#stored.value = stored;
+    else this.theirs.value = stored;
+  }
+
+  async #save(): Promise<void> {
+    if (this.#contactId === null || this.#version === null) return;
+    const text = this.text.value;
+    this.#sent = text;
+    this.#phase.value = "saving";
+    const saved = await this.service.saveNotes(this.#contactId, text, this.#version);
+    this.#version = saved.version;
+    this.savedAt.value = saved.saved_at;
+    this.#stored.value = text;
+  }
+
+  #failed(error: unknown): void {
+    const status = error instanceof ApiError ? error.status : 0;
+    const refused = status === 403 || status === 413 || status === 422 || (status === 404 && this.#version !== null);
+    if (status === 409) {
+      // Somebody wrote, or our own answer was lost on its way back: what is stored tells which.
+      this.#version = null;
+      this.#schedule(this.#attempt === 0 ? 0 : backoff(this.#attempt));
+      this.#attempt += 1;
+      return;
+    }
+    this.#phase.value = refused ? "refused" : "waiting";
+    if (refused) return;
+    if (!this.dirty && this.#contactId === null) return;
+    this.#schedule(backoff(this.#attempt));
+    this.#attempt += 1;
+  }
+}

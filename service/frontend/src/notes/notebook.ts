@@ -1,0 +1,36 @@
+/** All notes that this page holds: of the call now, and of earlier ones as long as they are not saved. */
+
+import { computed, type ReadonlySignal, type Signal, signal } from "@preact/signals";
+import type { ContactView } from "../api/types";
+import { NotesDraft, type NotesService } from "./draft";
+
+export class Notebook {
+  readonly drafts: Signal<readonly NotesDraft[]> = signal([]);
+  readonly unsaved: ReadonlySignal<readonly NotesDraft[]> = computed(() =>
+    this.drafts.value.filter((draft) => !["empty", "saved"].includes(draft.state.value)),
+  );
+
+  constructor(private readonly service: NotesService) {}
+
+  /** The notes of a call, opened on first use. */
+  of(callId: string): NotesDraft {
+    const found = this.drafts.peek().find((draft) => draft.callId === callId);
+    if (found !== undefined) return found;
+    const draft = new NotesDraft(callId, this.service);
+    this.drafts.value = [...this.drafts.peek().filter((old) => !isDone(old)), draft];
+    return draft;
+  }
+
+  /** The service told of the contact of a call of ours. */
+  meet(contact: ContactView): void {
+    this.of(contact.call_id).bind(contact.contact_id);
+  }
+
+  retry(): void {
+    for (const draft of this.drafts.peek()) draft.retry();
+  }
+}
+
+function isDone(draft: NotesDraft): boolean {
+  return ["empty", "saved"].includes(draft.state.peek());
+}

@@ -1,0 +1,121 @@
+import { leaveQueue } from "../api/service";
+import type { Locale } from "../api/types";
+import { pagesOf, route } from "../app/route";
+import { expired, me, signOut, speak } from "../app/session";
+import { live, notebook, phone } from "../app/station";
+import { type Theme, theme } from "../app/theme";
+import { locale, words } from "../i18n";
+
+export function Header() {
+  const w = words.value.app;
+  const account = me.value;
+  return (
+    <header class="header">
+      <div class="brand">
+        <img src="/favicon.svg" alt="" width="36" height="36" />
+        <span class="brand-name">{w.name}</span>
+      </div>
+      {account && <Pages />}
+      {account && <LineBadge />}
+      <div class="header-tools">
+        <ThemeChoice />
+        <div class="choice" role="group" aria-label={w.language}>
+          <LocaleButton of="fr" label={w.french} short="FR" />
+          <LocaleButton of="en" label={w.english} short="EN" />
+        </div>
+        {account && (
+          <>
+            <span class="who-am-i">{account.display_name}</span>
+            <button
+              type="button"
+              class="button quiet-button"
+              data-testid="sign-out"
+              disabled={
+                phone.call.value !== null || notebook.unsaved.value.some((draft) => draft.state.value !== "refused")
+              }
+              onClick={() => void leave()}
+            >
+              {w.signOut}
+            </button>
+          </>
+        )}
+      </div>
+    </header>
+  );
+}
+
+/** Out of the queue first, so that nobody rings a phone that is gone. */
+async function leave(): Promise<void> {
+  const state = live.me.peek()?.state;
+  if (state !== undefined && state !== "absent" && !expired.peek()) await leaveQueue().catch(() => undefined);
+  await signOut();
+}
+
+function Pages() {
+  const account = me.value;
+  const pages = account ? pagesOf(account) : [];
+  if (pages.length < 2) return null;
+  const now = route.value === "" ? pages[0] : route.value;
+  const names = { listen: words.value.app.listen, board: words.value.app.board, "": "" };
+  return (
+    <nav class="pages" aria-label={words.value.app.pages}>
+      {pages.map((page) => (
+        <a key={page} href={`#/${page}`} aria-current={page === now ? "page" : undefined}>
+          {names[page]}
+        </a>
+      ))}
+    </nav>
+  );
+}
+
+function LineBadge() {
+  const w = words.value.line;
+  const lines = live.lines.value;
+  const worst =
+    !live.connected.value || lines.length === 0 ? null : (lines.find((line) => line.state !== "up") ?? lines[0]);
+  const state = worst?.state ?? "unknown";
+  return (
+    <span class={`badge line-${state}`} data-testid="line-state" data-state={state}>
+      <span class="badge-mark" aria-hidden="true" />
+      {w[state]}
+    </span>
+  );
+}
+
+function ThemeChoice() {
+  const w = words.value.app;
+  const names: Record<Theme, string> = { auto: w.themeAuto, light: w.themeLight, dark: w.themeDark };
+  return (
+    <label class="theme">
+      <span class="unseen">{w.theme}</span>
+      <select
+        data-testid="theme"
+        value={theme.value}
+        onChange={(event) => {
+          theme.value = event.currentTarget.value as Theme;
+        }}
+      >
+        {Object.entries(names).map(([value, name]) => (
+          <option key={value} value={value}>
+            {name}
+          </option>
+        ))}
+      </select>
+    </label>
+  );
+}
+
+function LocaleButton({ of, label, short }: { of: Locale; label: string; short: string }) {
+  return (
+    <button
+      type="button"
+      data-testid={`locale-${of}`}
+      lang={of}
+      aria-pressed={locale.value === of}
+      aria-label={`${short} – ${label}`}
+      onClick={() => void speak(of)}
+    >
+      {short}
+    </button>
+  );
+}

@@ -1,0 +1,1 @@
+"""The web side: routes that declare their right, one guard that checks it, pages, and the description of it all."""

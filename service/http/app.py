@@ -1,0 +1,70 @@
+"""The aiohttp application: declared routes, the guard before each, errors and headers around all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+
+from aiohttp import web
+
+from service.http import headers
+from service.http.errors import errors
+from service.http.guard import endpoint
+from service.http.keys import CLOCK, KEYRING, OPTIONS, PUBLISH, STORE, Change, Publish
+from service.http.openapi import describe
+from service.http.options import HttpOptions
+from service.http.pages import pages
+from service.http.routing import Route, RouteTable, all_routes
+from service.http.system import Check, system
+from service.keys import Keyring
+from service.store.engine import Store
+
+
+class UndeclaredRoute(Exception):
+    """A route was added behind the guard's back: declare it in a RouteTable, with its right."""
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _to_nobody(_change: Change) -> None:
+    """Where nobody wants to hear of changes."""
+
+
+def create_app(
+    *,
+    store: Store,
+    keyring: Keyring,
+    tables: Sequence[RouteTable],
+    options: HttpOptions,
+    readiness: Mapping[str, Check] | None = None,
+    publish: Publish = _to_nobody,
+    clock: Callable[[], datetime] = _now,
+) -> web.Application:
+    """The application over an upgraded store.
+
+    `readiness`: further checks of /readyz, by name. `publish`: called with ContactChanged and SessionEnded after their
+    commit; must not block. `tables`: of all features; the app refuses to start with any route that is not declared.
+    """
+    app = web.Application(middlewares=[errors], client_max_size=options.max_body_bytes)
+    app[STORE], app[KEYRING], app[OPTIONS], app[PUBLISH], app[CLOCK] = store, keyring, options, publish, clock
+    headers.install(app)
+    described = describe(tables)
+    checks: dict[str, Check] = {"store": store.ping, **(readiness or {})}
+    everything = [*system(checks, described), *tables, pages(options.pages)]
+    declared = {_register(app, route) for route in all_routes(everything)}
+
+    async def refuse_undeclared(started: web.Application) -> None:
+        for found in started.router.routes():
+            if found.handler not in declared:
+                raise UndeclaredRoute(f"{found.method} {found.resource.canonical if found.resource else ''}")
+
+    app.on_startup.append(refuse_undeclared)
+    return app
+
+
+def _register(app: web.Application, route: Route) -> object:
+    handler = endpoint(route)
+    app.router.add_route(route.method, route.address, handler)
+    return handler

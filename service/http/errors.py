@@ -1,0 +1,122 @@
+"""Errors on the wire: one shape, stable ids, what to do next, never personal data. Statuses are known here alone."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Final
+
+import structlog
+from aiohttp import web
+from aiohttp.typedefs import Handler
+from pydantic import BaseModel, ValidationError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from service.errors import (
+    Conflict,
+    Forbidden,
+    NotFound,
+    ServiceError,
+    TooMany,
+    Unauthenticated,
+    Unavailable,
+    Unfit,
+)
+
+_log = structlog.get_logger(__name__)
+
+_STATUS: Final[dict[type[ServiceError], int]] = {
+    Unauthenticated: 401,
+    Forbidden: 403,
+    NotFound: 404,
+    Conflict: 409,
+    Unfit: 422,
+    TooMany: 429,
+    Unavailable: 503,
+}
+_OF_AIOHTTP: Final[dict[int, tuple[str, str]]] = {
+    404: ("not-found", "There is nothing at this address."),
+    405: ("method-not-allowed", "This address does not take that method."),
+    413: ("body-too-large", "What was sent is too large: shorten it."),
+}
+
+
+class ErrorBody(BaseModel):
+    """`id`: stable, kebab-case. `message`: what to do next. `field`: of the body or query, where one is at fault."""
+
+    id: str
+    message: str
+    field: str | None = None
+
+
+class ErrorOut(BaseModel):
+    """Every error looks so."""
+
+    error: ErrorBody
+
+
+def error_response(status: int, error_id: str, message: str, **more: Any) -> web.Response:
+    """An error as JSON."""
+    shown = {name: value for name, value in more.items() if value is not None}
+    return web.json_response({"error": {"id": error_id, "message": message, **shown}}, status=status)
+
+
+def unfit(error: ValidationError, what: str) -> Unfit:
+    """What pydantic refused, without what was sent: it may be personal."""
+    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+    field = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "json_invalid":
+        return Unfit(f"{what}-not-json", "Send JSON.")
+    message = "There is no such field." if first["type"] == "extra_forbidden" else f"{first['msg']}."
+    return Unfit(f"{what}-unfit", message, field=field or None)
+
+
+@web.middleware
+async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Turns what was raised into an answer; what nobody foresaw is logged without values and answered 500."""
+    try:
+        return await handler(request)
+    except ServiceError as error:
+        return _from_service(error)
+    except web.HTTPException as error:
+        if error.status not in _OF_AIOHTTP:
+            raise
+        return error_response(error.status, *_OF_AIOHTTP[error.status])
+    except Exception as error:
+        return _store_unavailable(error) if store_is_away(error) else _unforeseen(request)
+
+
+def _from_service(error: ServiceError) -> web.Response:
+    status = next(status for kind, status in _STATUS.items() if isinstance(error, kind))
+    response = error_response(status, error.id, error.message, field=error.field, **error.details)
+    if isinstance(error, TooMany):
+        wait = error.details.get("retry_after_seconds", 60)
+        response.headers["Retry-After"] = str(math.ceil(float(str(wait))))
+    return response
+
+
+def store_is_away(error: Exception) -> bool:
+    """Whether the database does not answer now (locked, stopped, full), so that trying again makes sense."""
+    if isinstance(error, (OperationalError, InterfaceError, PoolTimeout, ConnectionError)):
+        return True
+    return isinstance(error, DBAPIError) and (error.connection_invalidated or _passes(error))
+
+
+def _store_unavailable(error: Exception) -> web.Response:
+    _log.warning("the store does not answer", action="store-unavailable", error=type(error).__name__)
+    response = error_response(
+        503, "store-unavailable", "The database does not answer: it is tried again; keep the page open."
+    )
+    response.headers["Retry-After"] = "2"
+    return response
+
+
+def _unforeseen(request: web.Request) -> web.Response:
+    resource = request.match_info.route.resource
+    _log.exception("a request failed", action="request-failed", route=resource.canonical if resource else "?")
+    return error_response(500, "internal-error", "Something failed here: try again, and tell the administrator.")
+
+
+def _passes(error: DBAPIError) -> bool:
+    """PostgreSQL's 55P03 (lock_timeout), 57P01…03 (shutting down), 40P01 (deadlock) come as plain DBAPIError."""
+    return getattr(error.orig, "sqlstate", None) in {"55P03", "57P01", "57P02", "57P03", "40P01"}

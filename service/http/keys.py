@@ -1,0 +1,41 @@
+"""What handlers find in the application: `visit.app[STORE]`, typed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeAlias
+
+from aiohttp import web
+
+from service.http.options import HttpOptions
+from service.keys import Keyring
+from service.store.engine import Store
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContactChanged:
+    """A contact or its case was changed by somebody, and committed."""
+
+    contact_id: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionEnded:
+    """Somebody signed out: the session's sockets are to be closed. A call of theirs goes on."""
+
+    session_id: int
+    account_id: int
+
+
+Change: TypeAlias = ContactChanged | SessionEnded
+Publish: TypeAlias = Callable[[Change], None]
+
+STORE: web.AppKey[Store] = web.AppKey("store", Store)
+KEYRING: web.AppKey[Keyring] = web.AppKey("keyring", Keyring)
+#: called after the commit; must not block
+PUBLISH: web.AppKey[Publish] = web.AppKey("publish", Callable)  # type: ignore[arg-type]
+#: the time, always with UTC
+CLOCK: web.AppKey[Callable[[], datetime]] = web.AppKey("clock", Callable)  # type: ignore[arg-type]
+OPTIONS: web.AppKey[HttpOptions] = web.AppKey("options", HttpOptions)

@@ -1,0 +1,1 @@
+"""Listeners: signed in or not, ringing, talking, writing, pausing; and their phones."""

@@ -1,0 +1,81 @@
+"""What the routes of the live rooms need, in one value: put together by `app.py`, found as `visit.app[LIVE]`."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+from aiohttp import web
+
+from pbx.calls import LiveCall
+from pbx.commands import Command
+from pbx.link import CommandRefused, NotConnected, OutcomeUnknown, PbxLink, Reply
+from service.accounts.viewer import Viewer
+from service.calls.lookup import Lookup
+from service.errors import Conflict, NotFound, Unavailable
+from service.push.hub import Board
+from service.push.presence import Presence
+from service.push.views import Views
+from service.settings import Settings
+from service.world import LinkState, Person, World
+
+
+Synchronise = Callable[[], Awaitable[None]]
+
+
+@dataclass(slots=True)
+class Live:
+    """By PBX id: `links`; `phones`, which tells the PBX all phone accounts; `websocket_urls`, as browsers reach it."""
+
+    settings: Settings
+    world: World
+    board: Board
+    views: Views
+    presence: Presence
+    lookup: Lookup
+    links: dict[str, PbxLink] = field(default_factory=dict)
+    phones: dict[str, Synchronise] = field(default_factory=dict)
+    websocket_urls: dict[str, str] = field(default_factory=dict)
+
+    def meet(self, viewer: Viewer) -> None:
+        """Somebody is here: their name goes with their calls."""
+        self.world.people[viewer.account_id] = Person(viewer.account_id, viewer.display_name, viewer.centre)
+
+    def reachable(self) -> list[str]:
+        """Ids of the PBXs that can be spoken with. Unavailable if there is none."""
+        found = [pbx for pbx, line in self.world.lines.items() if line.link is LinkState.UP]
+        if not found:
+            raise unreachable()
+        return found
+
+    def call(self, call_id: str) -> tuple[str, LiveCall]:
+        """A call that lives, with its PBX. NotFound otherwise."""
+        found = self.world.find_call(call_id)
+        if found is None:
+            raise NotFound("call-not-live", "This call has ended.")
+        line, call = found
+        return line.pbx, call
+
+    async def synchronise_phones(self) -> None:
+        """Every PBX knows the phones that are committed now."""
+        for synchronise in self.phones.values():
+            await synchronise()
+
+    async def send(self, command: Command) -> Reply:
+        """Ask the PBX, for a person who clicked: what they see changes when the PBX's event comes back."""
+        try:
+            return await self.links[command.pbx].send(command)
+        except CommandRefused as error:
+            raise Conflict(
+                f"pbx-{error.id}", "The telephone system refused: look at the page's state and try again."
+            ) from error
+        except (NotConnected, OutcomeUnknown) as error:
+            raise unreachable() from error
+
+
+def unreachable() -> Unavailable:
+    """The PBX does not answer us. Calls go on without."""
+    return Unavailable("pbx-unreachable", "The telephone system does not answer the service: try again in a moment.")
+
+
+LIVE: web.AppKey[Live] = web.AppKey("live", Live)

@@ -1,0 +1,140 @@
+"""Logging that cannot print personal data.
+
+What goes out: our own sentence, and values whose key is listed below and whose form is harmless. Everything else is
+`withheld`. Exceptions appear as their class and where they happened, never with their message, which may quote values.
+Anything that looks like a telephone number or an address is cut out of other libraries' lines.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+import traceback
+from collections.abc import MutableMapping
+from enum import Enum
+from pathlib import Path
+from typing import Any, Final, TextIO
+
+import structlog
+
+#: Keys whose text may be shown: ids, kinds, states. Numbers and yes/no may be shown under any key but _NEVER.
+SHOWN: Final = frozenset(
+    {
+        "action", "call_id", "centre", "contact", "detail", "endpoint", "error", "error_id", "feature", "host",
+        "interface", "level", "locale", "logger", "method", "part", "pbx", "queue", "reason", "right", "route",
+        "stage", "state", "step", "task", "timestamp", "version", "what",
+    }
+)  # fmt: skip
+_NEVER: Final = frozenset(
+    {"address", "body", "caller", "email", "name", "notes", "number", "password", "phone", "secret", "text", "token"}
+)
+_UUID: Final = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE)
+_DIGITS: Final = re.compile(r"\+?\d(?:[ .()/-]?\d){5,}")
+_MAIL: Final = re.compile(r"[\w.+-]+@[\w-]+\.[\w.-]+")
+_HARMLESS: Final = re.compile(r"[\w .,:;/@<>{}()\[\]=+'*-]{0,200}")
+_WITHHELD: Final = "withheld"
+
+
+def configure(*, level: str = "info", as_json: bool = False, stream: TextIO | None = None) -> None:
+    """Set logging up, ours and other libraries', once per process. `stream`: standard error unless told."""
+    stamp = structlog.processors.TimeStamper(fmt="iso", utc=True, key="timestamp")
+    shared: list[Any] = [structlog.stdlib.add_logger_name, structlog.stdlib.add_log_level, stamp]
+    renderer: Any = (
+        structlog.processors.JSONRenderer()
+        if as_json
+        else structlog.dev.ConsoleRenderer(colors=False, pad_event_to=0, pad_level=False)
+    )
+    structlog.configure(
+        processors=[structlog.stdlib.filter_by_level, *shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=False,
+    )
+    handler = logging.StreamHandler(stream or sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[_only_the_template, *shared],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, _exception, scrub, renderer],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level.upper())
+    logging.getLogger("aiohttp.access").setLevel(logging.CRITICAL)  # addresses and paths of people
+    for noisy in ("aiosqlite", "asyncio", "sqlalchemy", "alembic"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+
+
+def scrub(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """The last step before a line is written: only what is known to be harmless stays."""
+    for key, value in list(event.items()):
+        if key == "event":
+            event[key] = without_personal_data(str(value))
+        elif key == "exception":
+            event[key] = str(value)
+        else:
+            event[key] = _shown(key, value)
+    return event
+
+
+def without_personal_data(text: str) -> str:
+    """The text without what looks like a telephone number or an e-mail address; call ids stay."""
+    parts = []
+    last = 0
+    for found in _UUID.finditer(text):
+        parts += [_cut(text[last : found.start()]), found.group()]
+        last = found.end()
+    return "".join([*parts, _cut(text[last:])])
+
+
+def _cut(text: str) -> str:
+    return _DIGITS.sub("…", _MAIL.sub("…", text))
+
+
+def _shown(key: str, value: Any) -> Any:
+    if key in _NEVER or any(key.endswith(f"_{word}") for word in _NEVER):
+        return _WITHHELD
+    if isinstance(value, Enum):
+        value = value.value
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, int | float):
+        return value if abs(value) < 10**8 else _WITHHELD
+    if key == "timestamp":
+        return value
+    if key in SHOWN and isinstance(value, str) and _HARMLESS.fullmatch(value):
+        return without_personal_data(value)
+    return _WITHHELD
+
+
+def _exception(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    info = event.pop("exc_info", None)
+    error = sys.exc_info()[1] if info is True else info[1] if isinstance(info, tuple) else info
+    if isinstance(error, BaseException):
+        event["exception"] = "\n".join(_chain(error))
+    event.pop("stack_info", None)
+    return event
+
+
+def _chain(error: BaseException) -> list[str]:
+    """Class and places of an exception and its causes; messages may quote values and stay out."""
+    lines: list[str] = []
+    seen: BaseException | None = error
+    while seen is not None and len(lines) < 100:
+        lines.append(f"{type(seen).__module__}.{type(seen).__qualname__}")
+        frames = traceback.extract_tb(seen.__traceback__)
+        lines.extend(f"  {Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in frames)
+        seen = seen.__cause__ or (None if seen.__suppress_context__ else seen.__context__)
+    return lines
+
+
+def _only_the_template(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Another library's line: its template alone. What would be filled in may be anybody's."""
+    record = event.get("_record")
+    if isinstance(record, logging.LogRecord):
+        event["event"] = str(record.msg)
+        event.pop("positional_args", None)
+        if record.exc_info:
+            event["exc_info"] = record.exc_info
+    return event

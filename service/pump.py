@@ -1,0 +1,196 @@
+"""The way of the data: one ordered pipeline per PBX.
+
+Facts → the world → the pages → decisions → a bounded queue to the recorder. Taking in a batch never awaits: nothing slow
+runs in it, and nothing of another batch can come in between. Commands that decisions ask for leave through a bounded queue
+with one worker; a command in flight is part of the world.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Final
+
+import structlog
+
+from pbx.commands import Command, DropLostLeg, Heartbeat, WithdrawCaller
+from pbx.facts import CallEntered, Fact, MemberChanged, MemberRemoved, PbxConnected, Stage
+from pbx.link import CommandRefused, NotConnected, OutcomeUnknown, PbxLink
+from service.calls.lookup import Lookup
+from service.calls.recorder import Recorder
+from service.decisions.overflow import Offer, decide
+from service.decisions.recovery import find_lost_leg
+from service.listeners.model import account_of
+from service.push.presence import Presence
+from service.push.views import Views
+from service.world import Line, LinkState, World
+
+TICK_SECONDS: Final = 1.0
+HEARTBEAT_SECONDS: Final = 2.0
+#: commands of decisions that may wait; a decision that finds no room is taken again
+COMMAND_LIMIT: Final = 64
+
+_log = structlog.get_logger(__name__)
+
+
+class Pump:
+    """`on_connected`: called when a PBX is there (again): routes and keys are synchronised then. Must not block."""
+
+    def __init__(
+        self,
+        link: PbxLink,
+        world: World,
+        views: Views,
+        presence: Presence,
+        recorder: Recorder,
+        lookup: Lookup,
+        on_connected: Callable[[str], None],
+    ) -> None:
+        self.pbx = link.config.pbx
+        self._link = link
+        self._world = world
+        self._views = views
+        self._presence = presence
+        self._recorder = recorder
+        self._lookup = lookup
+        self._on_connected = on_connected
+        self._commands: asyncio.Queue[Command] = asyncio.Queue(COMMAND_LIMIT)
+        world.lines[self.pbx] = Line(self.pbx, link.state, since=self.now())
+
+    def now(self) -> float:
+        """Epoch seconds on the PBX's clock."""
+        return time.time() + self._link.clock_offset
+
+    async def run(self) -> None:
+        """Until the link is closed, or cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            helpers = [tasks.create_task(part()) for part in (self._tick, self._heartbeat, self._carry_out)]
+            async for facts in self._link.batches():
+                self.take(facts)
+            for helper in helpers:
+                helper.cancel()
+
+    # --- the pipeline: no await below this line
+
+    def take(self, facts: Sequence[Fact]) -> None:
+        """One batch, in order. What fails in showing or deciding never keeps a fact from being recorded."""
+        try:
+            touched = self._world.apply(self.pbx, facts, time.monotonic())
+            self._look_up(facts)
+            self._views.refresh(self.pbx, touched, self.now())
+            self._views.board.flush()
+            self._decide()
+        except Exception:
+            _log.exception("a batch of facts was not understood", action="take-failed", pbx=self.pbx)
+        self._recorder.offer(facts)
+        self._after(facts)
+
+    def _look_up(self, facts: Sequence[Fact]) -> None:
+        for fact in facts:
+            if isinstance(fact, CallEntered):
+                self._lookup.ask(fact.call_id, fact.caller_token)
+
+    def _after(self, facts: Sequence[Fact]) -> None:
+        for fact in facts:
+            if isinstance(fact, PbxConnected):
+                self._on_connected(self.pbx)
+                self._end_writing(set(self._views.contacts))
+            elif isinstance(fact, MemberChanged | MemberRemoved):
+                account_id = account_of(fact.interface)
+                if account_id is not None:
+                    self._end_writing({account_id})
+
+    def _end_writing(self, accounts: set[int]) -> None:
+        """Their contact leaves the page of those who neither talk about it nor write any more."""
+        for account_id in accounts:
+            contact = self._views.contacts.get(account_id)
+            if contact is None or self._world.writing(account_id):
+                continue
+            found = self._world.find_call(contact.call_id)
+            if found is not None and account_of(found[1].listener) == account_id:
+                continue
+            self._views.drop_contact(account_id)
+            self._recorder.writing_ended(account_id, datetime.fromtimestamp(self.now(), UTC))
+        self._views.board.flush()
+
+    def _decide(self) -> None:
+        """Evaluate what is level-triggered: callers who wait, legs whose browser died."""
+        line = self._world.lines[self.pbx]
+        now = self.now()
+        for call in line.state.calls.values():
+            if call.stage is not Stage.WAITING:
+                continue
+            decision = decide(self._world, call, self.pbx, now)
+            if isinstance(decision, Offer):
+                command = WithdrawCaller(pbx=self.pbx, queue=call.queue, channel=call.channel, info=decision.info)
+                if self._ask(command):
+                    self._world.withdrawal_sent(call.call_id, now)
+        lost = find_lost_leg(self._world, self.pbx, self._presence.sockets, time.monotonic())
+        if lost is not None and self._ask(DropLostLeg(pbx=self.pbx, channel=lost.channel)):
+            self._world.dropped_legs.add(lost.channel)
+            _log.info("a listener's browser is gone; freeing the caller", action="drop-lost-leg", call_id=lost.call_id)
+
+    def _ask(self, command: Command) -> bool:
+        try:
+            self._commands.put_nowait(command)
+        except asyncio.QueueFull:
+            return False
+        return True
+
+    def tick(self) -> None:
+        """Once a second: what depends on time, and a second look at everything, so that a view mends itself."""
+        line = self._world.lines[self.pbx]
+        self._recorder.sample(self.now())
+        if line.link is LinkState.UP:
+            for call in line.state.calls.values():
+                if call.call_id not in self._world.known and call.caller_token and call.stage is not Stage.ENDED:
+                    self._lookup.ask(call.call_id, call.caller_token)
+            self._views.refresh_all(self.now())
+            self._decide()
+        self._views.show_line(line, self._as_of())
+        self._views.board.flush()
+
+    def _as_of(self) -> float:
+        """Up to when the view is true: whole multiples of five seconds while the link is up, so that it rarely changes."""
+        heard = self.now() - max(0.0, time.monotonic() - self._link.last_heard)
+        return heard - heard % 5 if self._link.connected else heard
+
+    # --- beside it
+
+    async def _tick(self) -> None:
+        while True:
+            await asyncio.sleep(TICK_SECONDS)
+            try:
+                self.tick()
+            except Exception:
+                _log.exception("a tick failed", action="tick-failed", pbx=self.pbx)
+
+    async def _heartbeat(self) -> None:
+        """While it comes, the dialplan leaves overflow to us."""
+        while True:
+            if self._link.connected:
+                try:
+                    await self._link.send(Heartbeat(pbx=self.pbx), timeout=HEARTBEAT_SECONDS)
+                except (CommandRefused, OutcomeUnknown, NotConnected) as error:
+                    _log.warning("no heartbeat", action="heartbeat-failed", pbx=self.pbx, error=error.id)
+            await asyncio.sleep(HEARTBEAT_SECONDS)
+
+    async def _carry_out(self) -> None:
+        while True:
+            command = await self._commands.get()
+            try:
+                await self._link.send(command)
+            except CommandRefused as error:
+                self._refused(command, error)
+            except (OutcomeUnknown, NotConnected) as error:
+                _log.info("a command has no known outcome", action="command-lost", pbx=self.pbx, error=error.id)
+
+    def _refused(self, command: Command, error: CommandRefused) -> None:
+        """Usually a listener was quicker: nothing is lost, the decision may be taken again."""
+        _log.info("the PBX refused a command", action="command-refused", pbx=self.pbx, error=error.id)
+        if isinstance(command, WithdrawCaller):
+            for call in self._world.lines[self.pbx].state.calls.values():
+                if call.channel == command.channel:
+                    self._world.withdrawal_failed(call.call_id)

@@ -1,0 +1,35 @@
+"""The live socket. The guard has checked origin and session."""
+
+from __future__ import annotations
+
+import time
+
+from aiohttp import web
+
+from service.accounts.rights import Right
+from service.http.routing import SIGNED_IN, RouteTable, Visit
+from service.live import LIVE
+from service.push.audiences import audiences_for
+from service.push.hub import Reader
+from service.push.schemas import SCHEMAS
+from service.push.socket import serve_reader
+
+routes = RouteTable("push")
+routes.schemas.extend(SCHEMAS)
+
+
+@routes.websocket("/live", right=SIGNED_IN)
+async def live(visit: Visit) -> web.StreamResponse:
+    """A snapshot, then numbered changes of what this page may see."""
+    here, viewer = visit.app[LIVE], visit.viewer
+    listener = viewer.may(Right.TAKE_CALLS)
+    reader = Reader(audiences_for(viewer), viewer.account_id, viewer.session_id)
+    here.meet(viewer)
+    if listener:
+        here.presence.opened(viewer.account_id)
+        here.views.show_again(viewer.account_id)
+    try:
+        return await serve_reader(visit.request, here.board, reader)
+    finally:
+        if listener:
+            here.presence.closed(viewer.account_id, time.monotonic())

@@ -1,0 +1,102 @@
+"""What the live socket sends. The values are made in `views.py`; these describe them for the API's document."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from service.http.routing import Wire
+from service.listeners.model import ListenerState
+from service.push.audiences import Kind
+
+
+class LineView(Wire):
+    """`as_of`: up to when the rest of the view is true."""
+
+    state: Literal["up", "lost", "refused", "starting"]
+    as_of: datetime
+    since: datetime
+
+
+class MeView(Wire):
+    """The listener's own state, as the PBX has it."""
+
+    state: ListenerState
+    pause_reason: str | None
+    since: datetime
+    phone_reachable: bool
+    ending_wrapup: bool
+
+
+class CallView(Wire):
+    """A call on the supervisor's board. `position`: rank among those who wait in its queue."""
+
+    call_id: str
+    stage: Literal["entry", "closed", "waiting", "talking", "lost", "overflow"]
+    queue: str | None
+    arrived_at: datetime
+    waiting_since: datetime | None
+    position: int | None
+    listener_id: int | None
+    listener_name: str | None
+    answered_at: datetime | None
+    centre: str | None
+
+
+class ListenerView(Wire):
+    """A listener on the supervisor's board."""
+
+    account_id: int
+    name: str
+    state: ListenerState
+    pause_reason: str | None
+    since: datetime
+    queues: list[str]
+
+
+class Entity(Wire):
+    """`value`: LineView, MeView, OfferView, ContactView, CallView or ListenerView, by `kind`; null: it is gone."""
+
+    kind: Kind
+    id: str
+    value: dict[str, Any] | None
+
+
+class LiveSnapshot(Wire):
+    """The first message: everything that this page may see."""
+
+    type: Literal["snapshot"]
+    seq: int
+    entities: list[Entity]
+
+
+class LiveChanges(Wire):
+    """`seq` is one more than that of the message before."""
+
+    type: Literal["changes"]
+    seq: int
+    entities: list[Entity]
+
+
+class LiveTick(Wire):
+    """The service lives, and it is `at`."""
+
+    type: Literal["tick"]
+    at: datetime
+
+
+class LiveRefetch(Wire):
+    """The page fell behind: it must connect again."""
+
+    type: Literal["refetch"]
+
+
+class LiveMessage(Wire):
+    """One message of the live socket."""
+
+    message: Annotated[LiveSnapshot | LiveChanges | LiveTick | LiveRefetch, Field(discriminator="type")]
+
+
+SCHEMAS = (LiveMessage, LineView, MeView, CallView, ListenerView)

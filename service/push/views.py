@@ -1,0 +1,250 @@
+"""The world → live entities, as the pages get them. Pure but for the board that it fills."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from pbx.calls import LiveCall
+from pbx.facts import Stage
+from service.calls.known import KnownCaller
+from service.listeners.model import ListenerState, account_of
+from service.push.audiences import Kind
+from service.push.hub import Board
+from service.queues.model import positions
+from service.world import Line, Touched, World
+
+
+def iso(at: float | None) -> str | None:
+    """Epoch seconds → ISO 8601 UTC with milliseconds."""
+    if at is None:
+        return None
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+@dataclass(slots=True)
+class ListenerContact:
+    """A listener's current contact: theirs until the wrap-up is ended. `view`: JSON values, without the notes' text."""
+
+    contact_id: int
+    call_id: str
+    view: Mapping[str, Any]
+
+
+@dataclass(slots=True)
+class _Shown:
+    state: ListenerState
+    pause_reason: str
+    since: float
+
+
+@dataclass(slots=True)
+class Views:
+    """Fills the board from the world. `contacts`: account → contact, told by the recorder after its commit."""
+
+    world: World
+    board: Board
+    clock: Callable[[], float] = time.time
+    contacts: dict[int, ListenerContact] = field(default_factory=dict)
+    ending_wrapup: set[int] = field(default_factory=set)
+    _shown: dict[int, _Shown] = field(default_factory=dict)
+    _offered: dict[str, set[int]] = field(default_factory=dict)
+
+    def refresh(self, pbx: str, touched: Touched, now: float) -> None:
+        """Show again what a batch touched. `now`: epoch seconds, the PBX's clock."""
+        line = self.world.lines[pbx]
+        if touched.line:
+            self.show_line(line, now)
+        if touched.everything:
+            self.refresh_all(now)
+            return
+        for call_id in touched.calls:
+            self._show_call(line, call_id)
+        if touched.calls:
+            self._show_positions(line)
+        indexes = self.world.indexes()
+        for account_id in touched.accounts:
+            self.show_listener(account_id, now, indexes)
+        for call_id in touched.calls:
+            self._show_offers(line, call_id)
+
+    def refresh_all(self, now: float) -> None:
+        """Show everything again: after a snapshot, and at each tick, so that a view mends itself."""
+        live: set[str] = set()
+        for line in self.world.lines.values():
+            for call_id in list(line.state.calls):
+                self._show_call(line, call_id)
+                self._show_offers(line, call_id)
+                if line.call(call_id) is not None:
+                    live.add(call_id)
+            self._show_positions(line)
+        for call_id in self.board.ids(Kind.CALL):
+            if call_id not in live:
+                self.board.remove(Kind.CALL, call_id)
+        for call_id in [call_id for call_id in self._offered if call_id not in live]:
+            self._withdraw_offers(call_id, keep=set())
+        indexes = self.world.indexes()
+        for account_id in self._everybody():
+            self.show_listener(account_id, now, indexes)
+
+    def show_line(self, line: Line, now: float) -> None:
+        """The state of a PBX's connection. `as_of`: up to when the rest of the view is true."""
+        value = {"state": line.link.value, "as_of": iso(now), "since": iso(line.since or now)}
+        self.board.show(Kind.LINE, line.pbx, value)
+
+    # --- calls
+
+    def _show_call(self, line: Line, call_id: str) -> None:
+        call = line.call(call_id)
+        if call is None:
+            self.board.remove(Kind.CALL, call_id)
+            return
+        shown = self.board.value(Kind.CALL, call_id)
+        position = shown["position"] if shown and call.stage is Stage.WAITING else None
+        self.board.show(Kind.CALL, call_id, self._call_value(call, position))
+
+    def _show_positions(self, line: Line) -> None:
+        for call_id, position in positions(line.state.calls.values()).items():
+            self.board.show(Kind.CALL, call_id, self._call_value(line.state.calls[call_id], position))
+
+    def _call_value(self, call: LiveCall, position: int | None) -> dict[str, Any]:
+        talking = call.stage is Stage.TALKING
+        listener_id = account_of(call.listener) if call.stage in (Stage.TALKING, Stage.LOST) else None
+        return {
+            "call_id": call.call_id,
+            "stage": call.stage.value,
+            "queue": call.queue or None,
+            "arrived_at": iso(call.arrived),
+            "waiting_since": None if talking else iso(call.waiting_since),
+            "position": position,
+            "listener_id": listener_id,
+            "listener_name": self._name(listener_id) if listener_id is not None else None,
+            "answered_at": iso(call.answered_at),
+            "centre": call.centre or None,
+        }
+
+    # --- listeners
+
+    def show_listener(
+        self, account_id: int, now: float, indexes: Mapping[str, Mapping[str, LiveCall]] | None = None
+    ) -> None:
+        """A listener's own state (`me`), their line on the board, and their contact while it is theirs."""
+        doing = self.world.doing(account_id, indexes)
+        shown = self._shown.get(account_id)
+        if shown is None or (shown.state, shown.pause_reason) != (doing.state, doing.pause_reason):
+            shown = self._shown[account_id] = _Shown(doing.state, doing.pause_reason, now)
+        if doing.state is not ListenerState.WRAP_UP:
+            self.ending_wrapup.discard(account_id)
+        me = {
+            "state": doing.state.value,
+            "pause_reason": doing.pause_reason or None,
+            "since": iso(shown.since),
+            "phone_reachable": self.world.phone_reachable(account_id),
+            "ending_wrapup": account_id in self.ending_wrapup,
+        }
+        self.board.show(Kind.ME, str(account_id), me, account_id)
+        self._show_contact(account_id)
+        queues = self.world.queues_of(account_id)
+        if doing.state is ListenerState.ABSENT and not queues:
+            self.board.remove(Kind.LISTENER, str(account_id))
+            return
+        entry = {
+            "account_id": account_id,
+            "name": self._name(account_id),
+            "state": doing.state.value,
+            "pause_reason": doing.pause_reason or None,
+            "since": iso(shown.since),
+            "queues": queues,
+        }
+        self.board.show(Kind.LISTENER, str(account_id), entry)
+
+    def learn(self, call_id: str, known: KnownCaller) -> None:
+        """What is known about a caller was found."""
+        found = self.world.find_call(call_id)
+        if found is None:
+            return
+        self.world.known[call_id] = known
+        self._show_offers(found[0], call_id)
+        self.board.flush()
+
+    def show_again(self, account_id: int) -> None:
+        """A listener's page came, or something of ours about them changed: show their state at once."""
+        self.show_listener(account_id, self.clock())
+        self.board.flush()
+
+    def _everybody(self) -> set[int]:
+        """Listeners who are members anywhere or have something shown."""
+        found = set(self._shown) | set(self.contacts)
+        for line in self.world.lines.values():
+            accounts = (account_of(interface) for interface in line.state.members)
+            found.update(account for account in accounts if account is not None)
+        return found
+
+    def _name(self, account_id: int) -> str:
+        person = self.world.people.get(account_id)
+        return person.name if person is not None else f"l{account_id}"
+
+    # --- what only the listener concerned may see
+
+    def _show_offers(self, line: Line, call_id: str) -> None:
+        call = line.call(call_id)
+        rung = set()
+        if call is not None:
+            rung = {account for account in map(account_of, call.ringing) if account is not None}
+            for account_id in rung:
+                self.board.show(Kind.OFFER, call_id, self._offer_value(call, account_id), account_id)
+        self._withdraw_offers(call_id, keep=rung)
+        if rung:
+            self._offered[call_id] = rung
+
+    def _withdraw_offers(self, call_id: str, keep: set[int]) -> None:
+        for account_id in self._offered.pop(call_id, set()) - keep:
+            self.board.remove(Kind.OFFER, call_id, account_id)
+
+    def _offer_value(self, call: LiveCall, account_id: int) -> dict[str, Any]:
+        known = self.world.known.get(call.call_id)
+        shown = self.board.value(Kind.OFFER, call.call_id, account_id)
+        rung_at = shown["rung_at"] if shown else iso(self.world.rung_at.get((call.call_id, account_id)))
+        return {
+            "call_id": call.call_id,
+            "rung_at": rung_at,
+            "returning": call.stage is Stage.LOST,
+            **EMPTY_OFFER,
+            **(known.shown if known is not None else {}),
+        }
+
+    def set_contact(self, account_id: int, contact: ListenerContact) -> None:
+        """The recorder committed (or somebody changed) this listener's current contact."""
+        previous = self.contacts.get(account_id)
+        if previous is not None and previous.contact_id != contact.contact_id:
+            self.board.remove(Kind.CONTACT, str(previous.contact_id), account_id)
+        self.contacts[account_id] = contact
+        self._show_contact(account_id)
+
+    def drop_contact(self, account_id: int) -> None:
+        """The wrap-up was ended: the contact is not on the page any more."""
+        contact = self.contacts.pop(account_id, None)
+        if contact is not None:
+            self.board.remove(Kind.CONTACT, str(contact.contact_id), account_id)
+
+    def _show_contact(self, account_id: int) -> None:
+        contact = self.contacts.get(account_id)
+        if contact is None:
+            return
+        found = self.world.find_call(contact.call_id)
+        live = found is not None and account_of(found[1].listener) == account_id
+        value = {**contact.view, "call_live": live}
+        self.board.show(Kind.CONTACT, str(contact.contact_id), value, account_id)
+
+
+#: an offer of a caller of whom nothing is known yet
+EMPTY_OFFER: Mapping[str, Any] = {
+    "number": "unknown",
+    "shielded": False,
+    "contacts": 0,
+    "last_contact_at": None,
+    "cases": [],
+}

@@ -1,0 +1,153 @@
+"""The running service: starts its parts in order, stops them in the other, and leaves the PBX and its calls alone."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Coroutine
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import structlog
+from aiohttp import web
+
+from pbx.link import PbxLink
+from service.calls.announce import Announcer
+from service.calls.recorder import Recorder
+from service.http.keys import Change, ContactChanged, SessionEnded
+from service.live import Live
+from service.provisioning import Provisioning
+from service.pump import Pump
+from service.push.views import iso
+from service.settings import Settings
+from service.store.engine import Store
+
+#: pages are told the time this often, so that they notice a service that died
+PAGE_TICK_SECONDS: Final = 2.0
+#: requests that are being answered, and facts that are being stored, may finish
+SHUTDOWN_SECONDS: Final = 3.0
+#: changes by people that may wait to be shown; one that finds no room is shown with the next
+CHANGES_LIMIT: Final = 1000
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class PbxParts:
+    """What one PBX needs."""
+
+    link: PbxLink
+    pump: Pump
+    recorder: Recorder
+    provisioning: Provisioning
+
+
+@dataclass(slots=True)
+class Service:
+    """Everything, wired by `app.build`. `run()` until `stop()`."""
+
+    settings: Settings
+    store: Store
+    live: Live
+    announcer: Announcer
+    pbxs: list[PbxParts] = field(default_factory=list)
+    app: web.Application = field(default_factory=web.Application)
+    ssl_context: ssl.SSLContext | None = None
+    _changes: asyncio.Queue[int] = field(default_factory=lambda: asyncio.Queue(CHANGES_LIMIT))
+    _returned: asyncio.Event = field(default_factory=asyncio.Event)
+    _stopping: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def run(self, ready: asyncio.Event | None = None) -> None:
+        """Serve until `stop()`. A part that fails ends the service with its error: whoever supervises it starts it anew."""
+        runner = web.AppRunner(self.app, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)
+        await runner.setup()
+        try:
+            http = self.settings.http
+            await web.TCPSite(runner, http.host, http.port, ssl_context=self.ssl_context).start()
+            tasks = [asyncio.create_task(part, name=name) for name, part in self._parts()]
+            stopping = asyncio.create_task(self._stopping.wait(), name="stop")
+            if ready is not None:
+                ready.set()
+            try:
+                await asyncio.wait([stopping, *tasks], return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                stopping.cancel()
+                self.live.board.dismiss_all()
+                await self._wind_down(tasks)
+        finally:
+            await runner.cleanup()
+            await self.store.close()
+
+    def stop(self) -> None:
+        """Stop the service. The PBX and its calls go on."""
+        self._stopping.set()
+
+    def publish(self, change: Change) -> None:
+        """Hook of the web side, after a commit; must not block."""
+        if isinstance(change, SessionEnded):
+            self.live.board.dismiss(change.session_id)
+        elif isinstance(change, ContactChanged) and not self._changes.full():
+            self._changes.put_nowait(change.contact_id)
+
+    def connected(self, pbx: str) -> None:
+        """A PBX is there (again)."""
+        for parts in self.pbxs:
+            if parts.link.config.pbx == pbx:
+                parts.provisioning.connected()
+        self._returned.set()
+
+    def _parts(self) -> list[tuple[str, Coroutine[Any, Any, None]]]:
+        parts: list[tuple[str, Coroutine[Any, Any, None]]] = [
+            ("lookup", self.live.lookup.run()),
+            ("changes", self._show_changes()),
+            ("returned", self._show_after_return()),
+            ("page-tick", self._page_tick()),
+        ]
+        for pbx in self.pbxs:
+            name = pbx.link.config.pbx
+            parts.append((f"recorder-{name}", pbx.recorder.run()))
+            parts.append((f"provisioning-{name}", pbx.provisioning.run()))
+            parts.append((f"pump-{name}", pbx.pump.run()))
+            parts.append((f"link-{name}", pbx.link.run()))
+        return parts
+
+    async def _wind_down(self, tasks: list[asyncio.Task[None]]) -> None:
+        """Links first, so that no new fact comes; then what was heard is stored; then the rest."""
+        failed = [task for task in tasks if task.done() and not task.cancelled() and task.exception() is not None]
+        for pbx in self.pbxs:
+            await pbx.link.close()
+        for pbx in self.pbxs:
+            try:
+                await asyncio.wait_for(pbx.recorder.settled(), SHUTDOWN_SECONDS)
+            except TimeoutError:
+                _log.warning("facts are left to the journal", action="stop-unsettled", batches=pbx.recorder.behind)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for task in failed:
+            error = task.exception()
+            if error is not None:
+                _log.error("a part of the service failed", action="part-failed", part=task.get_name(), exc_info=error)
+                raise error
+
+    async def _show_changes(self) -> None:
+        while True:
+            await self.announcer.changed(await self._changes.get())
+
+    async def _show_after_return(self) -> None:
+        """After a connection: listeners who talk or write get their contact back on the page."""
+        while True:
+            await self._returned.wait()
+            self._returned.clear()
+            try:
+                await self.announcer.resume()
+            except Exception:
+                _log.exception("contacts could not be shown again", action="resume-failed")
+                await asyncio.sleep(1.0)
+                self._returned.set()
+
+    async def _page_tick(self) -> None:
+        while True:
+            self.live.board.tick(str(iso(datetime.now(UTC).timestamp())))
+            await asyncio.sleep(PAGE_TICK_SECONDS)

@@ -1,0 +1,242 @@
+"""All settings: one file, `ecoute.toml`, each key overridable by `ECOUTE_<SECTION>__<KEY>`.
+
+Nothing else reads the environment.
+A wrong or unknown key is an error of one line that names the key, where it stands and what was expected.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    InitSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+_E164 = r"^\+[1-9][0-9]{5,14}$"
+_DELIVERED = r"^\+?[0-9]{2,15}$"
+_IDENTIFIER = r"^[a-z][a-z0-9-]{0,31}$"
+_COUNTRY = r"^[A-Z]{2}$"
+_DAY = "(mon|tue|wed|thu|fri|sat|sun)"
+_CLOCK = "([01][0-9]|2[0-4]):[0-5][0-9]"
+_HOURS = rf"^{_DAY}(-{_DAY})? {_CLOCK}-{_CLOCK}$"
+#: what to say instead of a regular expression
+_EXPECTED = {
+    _E164: "expected an international number like +33199003133",
+    _DELIVERED: "expected digits as the carrier delivers them, like 3133 or 0199003133",
+    _IDENTIFIER: "expected lower-case letters, digits and hyphens, a letter first",
+    _COUNTRY: "expected a country like FR",
+    _HOURS: "expected opening hours like 'mon-fri 09:00-19:00'",
+}
+E164 = Annotated[str, StringConstraints(pattern=_E164)]
+Delivered = Annotated[str, StringConstraints(pattern=_DELIVERED)]
+Identifier = Annotated[str, StringConstraints(pattern=_IDENTIFIER)]
+Hours = Annotated[str, StringConstraints(pattern=_HOURS)]
+
+ENVIRONMENT_PREFIX = "ECOUTE_"
+
+
+class SettingsError(Exception):
+    """A setting that is wrong: the message is one line with the key, the file and what was expected."""
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+
+class Line(_Section):
+    """The national number and when it listens."""
+
+    name: str = "Écoute"
+    number: Delivered = "3133"  #: what people dial
+    #: as delivered by the carrier → E.164. A short number arrives as its ten-digit translation.
+    numbers: dict[Delivered, E164] = {"3133": "+33199003133", "0199003133": "+33199003133"}
+    country: Annotated[str, StringConstraints(pattern=_COUNTRY)] = "FR"
+    hours: list[Hours] = ["mon-sun 00:00-24:00"]
+    timezone: str = "Europe/Paris"
+    language: Literal["fr", "en"] = "fr"
+
+
+class Http(_Section):
+    """The pages and the API. Beyond localhost a microphone needs HTTPS: `--lan`, or a proxy."""
+
+    host: str = "127.0.0.1"
+    port: Port = 8080
+    public_url: str = ""  #: how browsers reach the pages, where that is not http://localhost:<port>
+    certificate: Path | None = None
+    private_key: Path | None = None
+
+    @model_validator(mode="after")
+    def _certificate_with_key(self) -> Self:
+        if (self.certificate is None) != (self.private_key is None):
+            raise ValueError("certificate and private_key go together")
+        return self
+
+
+class Store(_Section):
+    """Where what people write is kept."""
+
+    data_dir: Path = Path("var")
+    url: str = ""  #: SQLAlchemy address; empty: SQLite in the data directory
+
+
+class Overflow(_Section):
+    """When a waiting caller is offered a centre. No value here ever puts a caller out."""
+
+    after_seconds: Annotated[int, Field(ge=5)] = 90
+    again_after_seconds: Annotated[int, Field(ge=30)] = 180
+    centre_ring_seconds: Annotated[int, Field(ge=5, le=120)] = 25
+    press_one_seconds: Annotated[int, Field(ge=5, le=60)] = 15
+
+
+class Recovery(_Section):
+    """After a listener's leg is lost."""
+
+    grace_seconds: Annotated[int, Field(ge=0, le=120)] = 20
+    settle_seconds: Annotated[int, Field(ge=0)] = 30
+
+
+class Trunk(_Section):
+    """How the carrier delivers calls: from its addresses, or to a registration of ours."""
+
+    profile: Literal["address", "registration"] = "address"
+    addresses: list[str] = ["127.0.0.1"]  #: of the carrier; calls from elsewhere are not the trunk's
+    server: str = ""  #: host[:port] of the carrier, for outbound calls and registration
+    username: str = ""
+    password: str = ""
+    caller_id: Delivered | Literal[""] = ""  #: shown on outbound calls; empty: none
+
+    @model_validator(mode="after")
+    def _registration_is_complete(self) -> Self:
+        if self.profile == "registration" and not (self.server and self.username and self.password):
+            raise ValueError("profile 'registration' needs server, username and password")
+        return self
+
+
+class Pbx(_Section):
+    """One Asterisk."""
+
+    id: Identifier = "pbx1"
+    host: str = "127.0.0.1"  #: where the service reaches its manager interface
+    bind: str = "127.0.0.1"  #: where it listens for SIP, audio and browser phones
+    sip_port: Port = 5060
+    http_port: Port = 8088  #: WebSocket of the browser phones
+    tls_port: Annotated[int, Field(ge=0, le=65535)] = 0  #: the same over TLS, with http.certificate; 0: none
+    ami_port: Port = 5038
+    rtp_start: Port = 10000
+    rtp_end: Port = 12000
+    websocket_url: str = ""  #: as browsers reach it; empty: ws://localhost:<http_port>/ws
+    queue_round_seconds: Annotated[int, Field(ge=5, le=300)] = 60
+    trunk: Trunk = Trunk()
+
+    @model_validator(mode="after")
+    def _range_of_ports(self) -> Self:
+        if self.rtp_end - self.rtp_start < 100:
+            raise ValueError("rtp_end must lie at least 100 above rtp_start: a call takes four ports")
+        return self
+
+
+class Settings(BaseSettings):
+    """Everything that differs between sites."""
+
+    model_config = SettingsConfigDict(
+        extra="forbid", frozen=True, env_prefix=ENVIRONMENT_PREFIX, env_nested_delimiter="__", validate_default=True
+    )
+
+    line: Line = Line()
+    http: Http = Http()
+    store: Store = Store()
+    overflow: Overflow = Overflow()
+    recovery: Recovery = Recovery()
+    pbx: Annotated[list[Pbx], Field(min_length=1)] = [Pbx()]
+
+    @model_validator(mode="after")
+    def _pbx_ids_differ(self) -> Self:
+        ids = [pbx.id for pbx in self.pbx]
+        if len(set(ids)) != len(ids):
+            raise ValueError("each [[pbx]] needs an id of its own")
+        return self
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return env_settings, init_settings
+
+    @property
+    def store_url(self) -> str:
+        """SQLAlchemy address of the store."""
+        return self.store.url or f"sqlite+aiosqlite:///{self.store.data_dir.absolute() / 'ecoute.db'}"
+
+    def pbx_data_dir(self, pbx: Pbx) -> Path:
+        """Where a PBX of this machine keeps its files."""
+        return self.store.data_dir.absolute() / "pbx" / pbx.id
+
+
+def load(file: Path | None) -> Settings:
+    """Settings of `file` (none: defaults) and the environment.
+
+    Raises SettingsError with one line: which key, in which file, what was expected.
+    """
+    values: dict[str, Any] = {}
+    if file is not None:
+        try:
+            values = TomlConfigSettingsSource(Settings, toml_file=file)() if file.is_file() else {}
+        except ValueError as error:  # not TOML
+            raise SettingsError(f"{file}: {error}") from None
+        if not file.is_file():
+            raise SettingsError(f"{file}: there is no such settings file")
+    _refuse_unknown_variables()
+    try:
+        return Settings(**values)
+    except ValidationError as error:
+        raise SettingsError(_one_line(error, file)) from None
+
+
+def _refuse_unknown_variables() -> None:
+    """A misspelt ECOUTE_ variable must not pass in silence."""
+    known = {f"{ENVIRONMENT_PREFIX}{name}".upper() for name in Settings.model_fields}
+    source = EnvSettingsSource(Settings)
+    for name in source.env_vars:
+        upper = name.upper()
+        if upper.startswith(ENVIRONMENT_PREFIX) and upper not in _OTHER_VARIABLES:
+            section = upper.split("__", 1)[0]
+            if section not in known:
+                raise SettingsError(f"environment: {upper}: no such setting; sections are {', '.join(sorted(known))}")
+
+
+#: read by `make` and the command line, not settings of the service
+_OTHER_VARIABLES = frozenset({"ECOUTE_CACHE_DIR", "ECOUTE_CONFIG"})
+
+
+def _one_line(error: ValidationError, file: Path | None) -> str:
+    first = error.errors(include_url=False)[0]
+    key = ".".join(str(part) for part in first["loc"]) or "settings"
+    where = file if file is not None else "the environment"
+    if first["type"] == "extra_forbidden":
+        return f"{where}: {key}: there is no such setting"
+    expected = re.sub(r"^Value error, ", "", first["msg"])
+    if first["type"] == "string_pattern_mismatch":
+        expected = _EXPECTED[first["ctx"]["pattern"]]
+    secret = first["loc"] and first["loc"][-1] == "password"
+    got = "" if secret or first["type"] in ("value_error", "missing") else f" (found {first['input']!r})"
+    return f"{where}: {key}: {expected}{got}"
+
+
+def from_values(**values: Any) -> Settings:
+    """Settings of values in hand, for tests and generated sample lines; the environment still overrides."""
+    return Settings(**InitSettingsSource(Settings, init_kwargs=values)())

@@ -1,0 +1,59 @@
+"""The few statements that SQLite and PostgreSQL share but SQLAlchemy spells per database."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Table, inspect
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from service.store.base import Base
+
+_ROWS_AT_ONCE = 500  # SQLite takes 32,766 values in a statement
+
+
+def _insert(session: AsyncSession, table: Table) -> sqlite.Insert | postgresql.Insert:
+    """An INSERT that knows ON CONFLICT."""
+    name = session.get_bind().dialect.name
+    return sqlite.insert(table) if name == "sqlite" else postgresql.insert(table)
+
+
+def _table_of(model: type[Base]) -> Table:
+    table = inspect(model).local_table
+    if not isinstance(table, Table):
+        raise TypeError(f"{model.__name__} is not stored in a table")
+    return table
+
+
+async def insert_once(
+    session: AsyncSession, model: type[Base], rows: Sequence[Mapping[str, Any]], *, keys: Sequence[str]
+) -> int:
+    """Insert the rows that are not there yet; how many were new.
+
+    `keys`: columns of the unique key that says "there already". All rows name the same columns. Waits for another
+    transaction that is inserting the same key, so that of two at once exactly one counts it as new.
+    """
+    table = _table_of(model)
+    new = 0
+    for start in range(0, len(rows), _ROWS_AT_ONCE):
+        statement = _insert(session, table).values([dict(row) for row in rows[start : start + _ROWS_AT_ONCE]])
+        done = await session.execute(
+            statement.on_conflict_do_nothing(index_elements=list(keys)).returning(*(table.c[key] for key in keys))
+        )
+        new += len(done.all())
+    return new
+
+
+async def count_up(session: AsyncSession, model: type[Base], key: Mapping[str, Any], counter: str) -> int:
+    """The next value of a counter row (1, 2, 3…), made when it is not there. Race-free: the row stays locked."""
+    table = _table_of(model)
+    statement = _insert(session, table).values({**key, counter: 1})
+    done = await session.execute(
+        statement.on_conflict_do_update(index_elements=list(key), set_={counter: table.c[counter] + 1}).returning(
+            table.c[counter]
+        )
+    )
+    value: int = done.scalar_one()
+    return value

@@ -1,0 +1,290 @@
+"""The world in memory: what the PBXs said, who the people are, what was asked and not yet seen. Pure, no I/O, no clock.
+
+About calls, queue members and phones the PBX's own trackers (`PbxState`) are the truth; the world holds them and adds
+what they cannot know. One writer: the pump (and post-commit news of the recorder, on the same event loop).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from pbx.calls import LiveCall
+from pbx.facts import (
+    CallEnded,
+    CallFact,
+    Fact,
+    ListenerRung,
+    MemberChanged,
+    MemberRemoved,
+    OverflowBegan,
+    PbxConnected,
+    PbxLost,
+    PbxRefused,
+    PhoneChanged,
+    Stage,
+)
+from pbx.state import PbxState
+from service.calls.known import KnownCaller
+from service.centres.model import Routes
+from service.listeners.model import ABSENT, Doing, account_of, doing, doing_by_interface, endpoint_of, interface_of
+from service.queues.model import Staffing, staffing
+
+#: a withdrawal that no event followed is forgotten after this: the decision may be taken again
+WITHDRAWAL_SECONDS = 10.0
+#: lost phones are remembered this long
+LOST_PHONE_SECONDS = 60.0
+
+
+class LinkState(StrEnum):
+    """Of the connection to a PBX, as the pages show it."""
+
+    STARTING = "starting"
+    UP = "up"
+    LOST = "lost"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """Figures of the settings that decisions need, in seconds."""
+
+    after_seconds: float
+    again_after_seconds: float
+    settle_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Of the accounts: what live views and queues need."""
+
+    account_id: int
+    name: str
+    centre: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LostPhone:
+    """A phone whose contact went. `at`: the service's monotonic clock. `channel`: its leg then, empty for none."""
+
+    at: float
+    call_id: str
+    channel: str
+
+
+@dataclass(slots=True)
+class Line:
+    """One PBX. Epoch times are the PBX's clock; `in_sync_since` and `phones_lost` the service's monotonic clock."""
+
+    pbx: str
+    state: PbxState
+    link: LinkState = LinkState.STARTING
+    since: float = 0.0
+    in_sync_since: float | None = None
+    phones_lost: dict[int, LostPhone] = field(default_factory=dict)
+
+    def call(self, call_id: str) -> LiveCall | None:
+        """A call that lives, or None."""
+        call = self.state.calls.get(call_id)
+        return call if call is not None and call.stage is not Stage.ENDED else None
+
+    def live_calls(self) -> list[str]:
+        """Ids of the calls that live."""
+        return [call_id for call_id, call in self.state.calls.items() if call.stage is not Stage.ENDED]
+
+    def staffing(self, queue: str) -> Staffing:
+        """Who serves a queue now."""
+        return staffing(self.state.members.values(), queue)
+
+    def has_leg(self, call_id: str, channel: str) -> bool:
+        """Does the call still have this listener's leg, talking or ringing?"""
+        call = self.call(call_id)
+        if call is None:
+            return False
+        talking = call.stage is Stage.TALKING and call.listener_channel == channel
+        return talking or channel in call.ringing.values()
+
+    def leg_of(self, interface: str) -> tuple[str, str]:
+        """(call id, channel) that a listener talks or rings on; empty strings for none."""
+        call = doing_by_interface(self.state.calls.values()).get(interface)
+        if call is None:
+            return "", ""
+        if call.stage is Stage.TALKING and call.listener == interface:
+            return call.call_id, call.listener_channel
+        return call.call_id, call.ringing.get(interface, "")
+
+
+@dataclass(slots=True)
+class Touched:
+    """What a batch of facts concerns, so that only this is looked at again. `everything`: after a snapshot."""
+
+    calls: set[str] = field(default_factory=set)
+    accounts: set[int] = field(default_factory=set)
+    line: bool = False
+    everything: bool = False
+
+
+class World:
+    """See the module. `rules`: of the settings."""
+
+    def __init__(self, rules: Rules) -> None:
+        self.rules = rules
+        self.lines: dict[str, Line] = {}
+        self.people: dict[int, Person] = {}
+        self.routes = Routes()
+        self.known: dict[str, KnownCaller] = {}
+        self.dropped_legs: set[str] = set()
+        #: (call id, account) → when their phone began to ring, the PBX's clock
+        self.rung_at: dict[tuple[str, int], float] = {}
+        self._withdrawals: dict[str, float] = {}
+
+    # --- what Asterisk said
+
+    def apply(self, pbx: str, facts: Iterable[Fact], instant: float) -> Touched:
+        """Take in a batch of one PBX. `instant`: the service's monotonic clock."""
+        line = self.lines[pbx]
+        touched = Touched()
+        for fact in facts:
+            if isinstance(fact, CallFact):
+                self._apply_call_fact(line, fact, touched)
+            elif isinstance(fact, MemberChanged | MemberRemoved):
+                _note_account(touched, fact.interface)
+            elif isinstance(fact, PhoneChanged):
+                _apply_phone(line, fact, touched, instant)
+            else:
+                _apply_link(line, fact, touched, instant)
+        return touched
+
+    def _apply_call_fact(self, line: Line, fact: CallFact, touched: Touched) -> None:
+        touched.calls.add(fact.call_id)
+        interface = getattr(fact, "interface", "")
+        if interface:
+            _note_account(touched, interface)
+        call = line.state.calls.get(fact.call_id)
+        if call is not None and call.listener:
+            _note_account(touched, call.listener)
+        if isinstance(fact, ListenerRung):
+            self._note_ring(fact)
+        elif isinstance(fact, OverflowBegan):
+            self._withdrawals.pop(fact.call_id, None)
+        elif isinstance(fact, CallEnded):
+            self._forget(fact.call_id)
+
+    def _note_ring(self, fact: ListenerRung) -> None:
+        account_id = account_of(fact.interface)
+        if account_id is not None:
+            self.rung_at[fact.call_id, account_id] = fact.at
+
+    def _forget(self, call_id: str) -> None:
+        self._withdrawals.pop(call_id, None)
+        self.known.pop(call_id, None)
+        for key in [key for key in self.rung_at if key[0] == call_id]:
+            del self.rung_at[key]
+
+    # --- what we asked
+
+    def withdrawal_sent(self, call_id: str, now: float) -> None:
+        """A WithdrawCaller is on its way. `now`: the PBX's clock."""
+        self._withdrawals[call_id] = now
+
+    def withdrawal_failed(self, call_id: str) -> None:
+        """It was refused: usually a listener answered. The decision may be taken again."""
+        self._withdrawals.pop(call_id, None)
+
+    def withdrawal_in_flight(self, call_id: str, now: float) -> bool:
+        """Was it asked lately, with no event yet?"""
+        sent = self._withdrawals.get(call_id)
+        return sent is not None and abs(now - sent) < WITHDRAWAL_SECONDS
+
+    # --- questions
+
+    def known_department(self, call_id: str) -> str:
+        """The one department of the caller's known cases; empty where there is none, several, or a shielded number."""
+        known = self.known.get(call_id)
+        if known is None or known.shielded:
+            return ""
+        return next(iter(known.departments)) if len(known.departments) == 1 else ""
+
+    def find_call(self, call_id: str) -> tuple[Line, LiveCall] | None:
+        """A call that lives, with its PBX."""
+        for line in self.lines.values():
+            call = line.call(call_id)
+            if call is not None:
+                return line, call
+        return None
+
+    def indexes(self) -> dict[str, Mapping[str, LiveCall]]:
+        """Per PBX: interface → call. Made once for a round of looking at many listeners."""
+        return {pbx: doing_by_interface(line.state.calls.values()) for pbx, line in self.lines.items()}
+
+    def doing(self, account_id: int, indexes: Mapping[str, Mapping[str, LiveCall]] | None = None) -> Doing:
+        """What a listener is doing, over all PBXs: a call on any of them outranks the rest."""
+        indexes = self.indexes() if indexes is None else indexes
+        interface, endpoint = interface_of(account_id), endpoint_of(account_id)
+        best = ABSENT
+        for pbx, line in self.lines.items():
+            found = doing(
+                interface,
+                line.state.members.get(interface),
+                indexes[pbx].get(interface),
+                line.state.phones.get(endpoint, False),
+            )
+            if found.call_id:
+                return found
+            if best is ABSENT:
+                best = found
+        return best
+
+    def phone_reachable(self, account_id: int) -> bool:
+        """Is the listener's phone registered on any PBX?"""
+        endpoint = endpoint_of(account_id)
+        return any(line.state.phones.get(endpoint, False) for line in self.lines.values())
+
+    def queues_of(self, account_id: int) -> list[str]:
+        """Queues that the listener serves, sorted."""
+        interface = interface_of(account_id)
+        members = (line.state.members.get(interface) for line in self.lines.values())
+        return sorted({queue for member in members if member is not None for queue in member.queues})
+
+    def writing(self, account_id: int) -> bool:
+        """Paused on any PBX: after a call that is the wrap-up, and whatever pause they chose instead of ending it."""
+        interface = interface_of(account_id)
+        for line in self.lines.values():
+            member = line.state.members.get(interface)
+            if member is not None and member.paused:
+                return True
+        return False
+
+
+def _note_account(touched: Touched, interface_or_endpoint: str) -> None:
+    account_id = account_of(interface_or_endpoint)
+    if account_id is not None:
+        touched.accounts.add(account_id)
+
+
+def _apply_phone(line: Line, fact: PhoneChanged, touched: Touched, instant: float) -> None:
+    account_id = account_of(fact.endpoint)
+    if account_id is None:
+        return
+    touched.accounts.add(account_id)
+    if fact.reachable:
+        return
+    for account, lost in list(line.phones_lost.items()):
+        if instant - lost.at > LOST_PHONE_SECONDS:
+            del line.phones_lost[account]
+    call_id, channel = line.leg_of(interface_of(account_id))
+    line.phones_lost[account_id] = LostPhone(instant, call_id, channel)
+
+
+def _apply_link(line: Line, fact: Fact, touched: Touched, instant: float) -> None:
+    if isinstance(fact, PbxConnected):
+        line.link, line.in_sync_since = LinkState.UP, instant
+        touched.everything = True
+    elif isinstance(fact, PbxLost | PbxRefused):
+        line.link = LinkState.REFUSED if isinstance(fact, PbxRefused) else LinkState.LOST
+        line.in_sync_since = None
+    else:
+        return
+    line.since = fact.at
+    touched.line = True

@@ -1,0 +1,214 @@
+"""Connected, ended on purpose, or lost: only a listener, in person, ends a conversation."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from tests.asterisk.line import PASSWORD, Line
+from tests.support.keypad import Handset
+from tests.support.sipp import Caller, Phone, number
+from tests.support.wait import until
+
+CRASH = "Q.850;cause=44"
+
+
+def _talk(line: Line, user: str = "l1") -> tuple[Caller, Phone]:
+    line.heartbeat()
+    phone = line.listener(user)
+    caller = line.caller(number("+33639980001"))
+    line.ami.step("connecting national")
+    until(lambda: phone.talks, "the conversation is up")
+    time.sleep(1.0)  # a conversation that was one
+    return caller, phone
+
+
+def test_being_connected_pauses_the_listener_for_writing_up_and_ready_ends_it(line: Line) -> None:
+    caller, phone = _talk(line)
+    assert line.pause_reason("l1") == "wrap-up"
+    phone.hang_up()
+    until(lambda: caller.was_hung_up_on, "the caller is let go")
+    assert line.pause_reason("l1") == "wrap-up"
+    assert phone.dial(line.port, "l1", PASSWORD, "ready").status == 200
+    until(lambda: line.pause_reason("l1") == "", "free again")
+
+
+@pytest.mark.parametrize("what", ["3133", "0199003133", "112", "l2", "national", "s"])
+def test_a_listeners_phone_can_dial_nothing_else(line: Line, what: str) -> None:
+    phone = line.phone("l1")
+    assert phone.dial(line.port, "l1", PASSWORD, what).status == 404
+
+
+def test_all_queues_of_the_listener_are_paused(line: Line) -> None:
+    line.heartbeat()
+    line.listener("l1")
+    line.sign_in("l1", "centre-38")
+    line.caller()
+    line.ami.step("connecting")
+    until(lambda: line.pause_reason("l1", "centre-38") == "wrap-up", "paused in the centre's queue too")
+
+
+@pytest.mark.parametrize("reason", ["", "Q.850;cause=16", "Q.850;cause=31"])
+def test_a_sip_phone_that_hangs_up_has_ended_the_conversation(line: Line, reason: str) -> None:
+    caller, phone = _talk(line)
+    phone.hang_up(reason)
+    assert line.ami.step("ended").words == "ended listener talking"
+    until(lambda: caller.was_hung_up_on, "the caller is let go")
+
+
+def test_a_page_that_says_cause_31_has_ended_the_conversation(line: Line) -> None:
+    _, phone = _talk(line, "l9")
+    phone.hang_up(reason="Q.850;cause=31")
+    assert line.ami.step("ended").words == "ended listener talking"
+
+
+def test_a_page_that_only_closes_keeps_the_caller(line: Line) -> None:
+    caller, phone = _talk(line, "l9")
+    phone.hang_up()
+    assert line.ami.step("listener-lost").words == "listener-lost PJSIP/l9 16"
+    line.ami.step("connecting return PJSIP/l9")
+    assert caller.lives
+
+
+def test_our_own_command_with_cause_31_ends_it_and_with_44_keeps_the_caller(line: Line) -> None:
+    caller, _ = _talk(line, "l9")
+    leg = line.ami.step("connecting").detail.split()[2]
+    line.ami.ask("Hangup", Channel=leg, Cause="44")
+    assert line.ami.step("listener-lost").words == "listener-lost PJSIP/l9 44"
+    leg = line.ami.step("connecting return").detail.split()[2]
+    assert caller.lives
+    line.ami.ask("Hangup", Channel=leg, Cause="31")
+    assert line.ami.step("ended").words == "ended listener talking"
+
+
+def test_a_lost_caller_is_spoken_to_at_once_and_gets_the_same_listener_back(line: Line) -> None:
+    line.heartbeat()
+    ears = Handset()
+    phone = line.listener("l1")
+    other = line.listener("l2")
+    line.ami.ask("QueuePause", Interface="PJSIP/l2", Paused="true", Reason="coffee")
+    caller = line.caller(number("+33639980001"), audio=ears)
+    line.ami.step("connecting")
+    line.ami.ask("QueuePause", Interface="PJSIP/l2", Paused="false")
+    lost = time.monotonic()
+    phone.hang_up(reason=CRASH)
+    line.ami.step("listener-lost PJSIP/l1")
+    assert line.pause_reason("l1") == "reconnecting"
+    assert until(lambda: ears.heard_at(line.sound("reassurance"), lost), "words", 3) - lost < 3
+    back = line.ami.step("connecting return")
+    assert back.words.startswith("connecting return PJSIP/l1 ")
+    assert line.pause_reason("l1") == "wrap-up"
+    assert not other.rung
+    assert caller.lives
+    phone.hang_up()
+    assert line.ami.step("ended").words == "ended listener talking"
+    assert line.complaints() == []
+
+
+def test_when_the_listener_stays_away_the_caller_is_first_in_the_queue_again(line: Line) -> None:
+    caller, phone = _talk(line)
+    call = line.ami.steps()[0].call
+    time.sleep(1.1)
+    line.caller(number("+33639980002"))  # waits while the first one talks
+    waiting = line.ami.step("queued", nth=2).call
+    phone.register(line.port, "l1", PASSWORD, expires=0)
+    phone.hang_up(reason=CRASH)
+    lost = line.ami.step("listener-lost")
+    back = line.ami.step("queued", nth=3)
+    assert back.call == call
+    assert 5 <= back.at - lost.at <= 9  # the grace is 6 s
+    assert line.pause_reason("l1") == "wrap-up"  # their writing-up is still theirs to end
+    line.listener("l2", talk=1.5)
+    assert line.ami.step("connecting", nth=2).call == call
+    line.ami.step("ended listener", call=call)
+    line.ami.ask("QueuePause", Interface="PJSIP/l2", Paused="false")
+    assert line.ami.step("connecting", nth=3).call == waiting
+    assert caller.was_hung_up_on
+
+
+def test_a_phone_that_comes_back_within_the_grace_gets_the_caller(line: Line) -> None:
+    _, phone = _talk(line)
+    phone.register(line.port, "l1", PASSWORD, expires=0)
+    phone.hang_up(reason=CRASH)
+    line.ami.step("listener-lost")
+    time.sleep(2.5)  # a page that reloads
+    phone.register(line.port, "l1", PASSWORD)
+    line.ami.step("connecting return PJSIP/l1", timeout=6)
+
+
+def test_a_caller_who_leaves_during_the_grace_leaves_the_listener_writing_up(line: Line) -> None:
+    caller, phone = _talk(line)
+    phone.register(line.port, "l1", PASSWORD, expires=0)
+    phone.hang_up(reason=CRASH)
+    line.ami.step("listener-lost")
+    until(lambda: line.pause_reason("l1") == "reconnecting", "held for this caller")
+    caller.leave()
+    assert line.ami.step("ended").words == "ended caller lost"
+    assert line.pause_reason("l1") == "wrap-up"
+
+
+def test_a_listener_keeps_the_pause_that_they_chose_themselves(line: Line) -> None:
+    line.heartbeat()
+    phone = line.listener("l1", ring=2.0)
+    line.caller()
+    until(lambda: phone.rung, "the phone rings")
+    line.ami.ask("QueuePause", Interface="PJSIP/l1", Paused="true", Reason="breathing-space")
+    line.ami.step("connecting")
+    assert line.pause_reason("l1") == "breathing-space"
+    time.sleep(1)
+    phone.hang_up(reason=CRASH)
+    line.ami.step("connecting return")
+    assert line.pause_reason("l1") == "breathing-space"
+    phone.hang_up()
+    line.ami.step("ended")
+    assert line.pause_reason("l1") == "breathing-space"
+
+
+def test_a_second_loss_has_its_own_grace(line: Line) -> None:
+    caller, phone = _talk(line)
+    phone.hang_up(reason=CRASH)
+    line.ami.step("connecting return")
+    time.sleep(4)  # they talk again for longer than a phone that answers and dies
+    phone.hang_up(reason=CRASH)
+    line.ami.step("listener-lost", nth=2)
+    line.ami.step("connecting return", nth=2)
+    assert caller.lives
+
+
+def test_a_phone_that_answers_and_dies_does_not_keep_the_caller_from_the_next_listener(line: Line) -> None:
+    line.heartbeat()
+    phone = line.listener("l1", talk=0.3)  # lets go at once, each time
+    line.caller()
+    line.ami.step("listener-lost", nth=2)
+    line.ami.step("queued", nth=2, timeout=10)
+    line.listener("l2")
+    line.ami.step("connecting national PJSIP/l2")
+    assert len(phone.rung) == 2
+
+
+def test_a_listener_who_signed_out_meanwhile_still_gets_their_caller_back(line: Line) -> None:
+    caller, phone = _talk(line)
+    line.ami.ask("QueueRemove", Queue="national", Interface="PJSIP/l1")
+    phone.hang_up(reason=CRASH)
+    line.ami.step("connecting return PJSIP/l1")
+    phone.hang_up()
+    line.ami.step("ended listener")
+    assert caller.was_hung_up_on
+    assert line.member("l1") == {}
+
+
+def test_the_callers_own_end_is_theirs(line: Line) -> None:
+    caller, phone = _talk(line)
+    caller.leave()
+    assert line.ami.step("ended").words == "ended caller talking"
+    until(lambda: phone.seen("BYE"), "the listener's phone is released")
+    assert line.pause_reason("l1") == "wrap-up"
+
+
+def test_an_end_that_nobody_wanted_is_told_as_such(line: Line) -> None:
+    """What must never happen is at least seen: a channel that is hung up from inside the PBX."""
+    _talk(line)
+    own = line.ami.event("QueueCallerJoin")["Channel"]
+    line.pbx.console(f"channel request hangup {own}")
+    assert line.ami.step("ended").words in {"ended system talking"}
