@@ -1,8 +1,8 @@
 """Commands → actions of the manager interface. The only file that writes action words and header names.
 
-What an account may do is in asterisk-config/manager.conf: `service` has no class that writes configuration or AstDB; what needs
-class `system` goes through `provision`. Neither may run commands. Hangup is sent from two named places only: a listener's
-own "end", and a leg that was lost.
+What an account may do is in asterisk-config/manager.conf: `service` has no class that writes configuration or AstDB;
+what needs class `system` goes through `provision`. Neither may run commands. Hangup is sent from two named places only:
+a listener's own "end", and a leg that was lost.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 from pbx.commands import (
     AddMember,
@@ -55,7 +56,7 @@ class Action:
                 raise CommandRefused("control-character", f"{key} holds a line end, which would be a second action")
 
 
-# --- the session's own -------------------------------------------------------------------------------------------------
+# --- the session's own ----------------------------------------------------------------------------------------------
 
 
 def login(username: str, secret: str, *, events: bool) -> Action:
@@ -99,15 +100,17 @@ def list_contacts() -> Action:
     return Action({"Action": "PJSIPShowContacts"}, account=Account.PROVISION, as_list=True, already="No Contacts found")
 
 
-# --- commands ----------------------------------------------------------------------------------------------------------
+# --- commands -------------------------------------------------------------------------------------------------------
 
 
 def of(command: Command, pbx_now: float) -> Action:
     """The action for `command`. `pbx_now`: epoch seconds on the PBX's clock. Raises CommandRefused."""
+    if isinstance(command, Heartbeat):
+        return heartbeat(pbx_now)
     build = _ACTIONS.get(type(command))
     if build is None:
         raise CommandRefused("unknown-command", type(command).__name__)
-    return build(command, pbx_now)
+    return build(command)
 
 
 def _named(what: str, value: str) -> str:
@@ -117,7 +120,7 @@ def _named(what: str, value: str) -> str:
     return value
 
 
-def _add_member(command: AddMember, pbx_now: float) -> Action:
+def _add_member(command: AddMember) -> Action:
     return Action(
         {
             "Action": "QueueAdd",
@@ -132,7 +135,7 @@ def _add_member(command: AddMember, pbx_now: float) -> Action:
     )
 
 
-def _remove_member(command: RemoveMember, pbx_now: float) -> Action:
+def _remove_member(command: RemoveMember) -> Action:
     return Action(
         {
             "Action": "QueueRemove",
@@ -142,7 +145,7 @@ def _remove_member(command: RemoveMember, pbx_now: float) -> Action:
     )
 
 
-def _pause_member(command: PauseMember, pbx_now: float) -> Action:
+def _pause_member(command: PauseMember) -> Action:
     return Action(
         {
             "Action": "QueuePause",
@@ -153,7 +156,7 @@ def _pause_member(command: PauseMember, pbx_now: float) -> Action:
     )
 
 
-def _withdraw(command: WithdrawCaller, pbx_now: float) -> Action:
+def _withdraw(command: WithdrawCaller) -> Action:
     return Action(
         {
             "Action": "QueueWithdrawCaller",
@@ -168,19 +171,20 @@ def _hang_up_a_leg(channel: str, cause: str) -> Action:
     return Action({"Action": "Hangup", "Channel": _named("the leg", channel), "Cause": cause})
 
 
-def _end_conversation(command: EndConversation, pbx_now: float) -> Action:
+def _end_conversation(command: EndConversation) -> Action:
     return _hang_up_a_leg(command.channel, CAUSE_ENDED_BY_LISTENER)
 
 
-def _drop_lost_leg(command: DropLostLeg, pbx_now: float) -> Action:
+def _drop_lost_leg(command: DropLostLeg) -> Action:
     return _hang_up_a_leg(command.channel, CAUSE_LEG_LOST)
 
 
-def _heartbeat(command: Heartbeat, pbx_now: float) -> Action:
+def heartbeat(pbx_now: float) -> Action:
+    """The service lives, at this second of the PBX's clock."""
     return Action({"Action": "Setvar", "Variable": "SERVICE_HEARTBEAT", "Value": str(int(pbx_now))})
 
 
-def _put_route(command: PutRoute, pbx_now: float) -> Action:
+def _put_route(command: PutRoute) -> Action:
     fields = {"Family": _named("the family", command.family), "Key": _named("the key", command.key)}
     if command.value:
         return Action({"Action": "DBPut", **fields, "Val": command.value}, account=Account.PROVISION)
@@ -189,27 +193,26 @@ def _put_route(command: PutRoute, pbx_now: float) -> Action:
     return Action({"Action": "DBDel", **fields}, account=Account.PROVISION, already=gone)
 
 
-def _read_routes(command: ReadRoutes, pbx_now: float) -> Action:
+def _read_routes(command: ReadRoutes) -> Action:
     fields = {"Action": "DBGetTree", "Family": _named("the family", command.family)}
     return Action(fields, account=Account.PROVISION, as_list=True)
 
 
-def _reload_phones(command: ReloadPhones, pbx_now: float) -> Action:
+def _reload_phones(_command: ReloadPhones) -> Action:
     return Action({"Action": "Reload", "Module": "res_pjsip.so"}, account=Account.PROVISION)
 
 
-def _reload_queues(command: ReloadQueues, pbx_now: float) -> Action:
+def _reload_queues(_command: ReloadQueues) -> Action:
     return Action({"Action": "Reload", "Module": "app_queue.so"}, account=Account.PROVISION)
 
 
-_ACTIONS: dict[type[Command], Callable[..., Action]] = {
+_ACTIONS: dict[type[Command], Callable[[Any], Action]] = {
     AddMember: _add_member,
     RemoveMember: _remove_member,
     PauseMember: _pause_member,
     WithdrawCaller: _withdraw,
     EndConversation: _end_conversation,
     DropLostLeg: _drop_lost_leg,
-    Heartbeat: _heartbeat,
     PutRoute: _put_route,
     ReadRoutes: _read_routes,
     ReloadPhones: _reload_phones,

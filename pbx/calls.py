@@ -74,6 +74,10 @@ class CallTracker:
             self.calls[call_id] = track.live
         return track
 
+    def expect(self, call_id: str, last_at: float) -> None:
+        """A call that began before anything that this tracker was told."""
+        self._track(call_id, last_at)
+
     # --- ends -------------------------------------------------------------------------------------------------------
 
     def _end(self, track: Track, at: float) -> None:

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
 
 class SetupError(Exception):
     """Something that a person has to mend before the PBX can run.
@@ -15,3 +20,28 @@ class SetupError(Exception):
         self.id = error_id
         self.sentence = sentence
         self.mend = mend
+
+
+@contextmanager
+def on_disk(directory: Path, setting: str) -> Iterator[None]:
+    """What the disk refuses below `directory`, as a SetupError. `setting`: what says where the directory is."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise disk_full(directory, "there is no space left", setting) from error
+        if isinstance(error, PermissionError):
+            raise SetupError(
+                "directory-not-ours",
+                f"{error.filename or directory} belongs to another user and cannot be written.",
+                f"Run as the user who made it, or set {setting} to a directory that is yours.",
+            ) from error
+        raise
+
+
+def disk_full(directory: Path, why: str, setting: str) -> SetupError:
+    return SetupError(
+        "disk-full",
+        f"The disk that holds {directory} is too full: {why}.",
+        f"Free some space, or set {setting} to a directory on another disk.",
+    )

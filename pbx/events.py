@@ -114,12 +114,11 @@ class LegListed(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     stage: str
     arrived: int
     line: str
-    caller_token: str
-    queue: str
+    queue_now: str  #: `return` while the same listener is awaited
     centre: str
     listener: str
     listener_channel: str
-    step_at: float | None
+    connected_at: float | None
     step_what: str
     step_detail: str
     waiting_since: float | None

@@ -5,7 +5,6 @@ The package is extracted, never installed: no root, container or namespace is ne
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import hashlib
 import os
@@ -19,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pbx import fetch, manifest
-from pbx.errors import SetupError
+from pbx.errors import SetupError, disk_full, on_disk
 
 Progress = Callable[[str], None]
 
@@ -79,7 +78,7 @@ def on_path(progress: Progress) -> Asterisk | None:
 def extracted(cache: Path, progress: Progress) -> Asterisk:
     """Debian's Asterisk from the cache; fetched first when it is not there, or not as it was."""
     target = cache / f"asterisk-{_key()}"
-    with _disk(cache):
+    with on_disk(cache, "ECOUTE_CACHE_DIR"):
         cache.mkdir(parents=True, exist_ok=True)
         with _alone(cache / f"{target.name}.lock", progress):
             _ensure(target, progress)
@@ -96,7 +95,7 @@ def _ensure(target: Path, progress: Progress) -> None:
         shutil.rmtree(left, ignore_errors=True)
     free = shutil.disk_usage(target.parent).free // 1_000_000
     if free < NEEDED_MB:
-        raise _disk_full(target.parent, f"{NEEDED_MB} MB are needed, {free} MB are free")
+        raise disk_full(target.parent, f"{NEEDED_MB} MB are needed, {free} MB are free", "ECOUTE_CACHE_DIR")
     work = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}."))
     try:
         tree = work / "tree"
@@ -187,27 +186,3 @@ def _alone(lock: Path, progress: Progress) -> Iterator[None]:
             progress("Another run is preparing Asterisk: waiting for it")
             fcntl.flock(file, fcntl.LOCK_EX)
         yield
-
-
-@contextmanager
-def _disk(cache: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise _disk_full(cache, "there is no space left") from error
-        if isinstance(error, PermissionError):
-            raise SetupError(
-                "cache-not-writable",
-                f"The cache {cache} cannot be written.",
-                "Set ECOUTE_CACHE_DIR to a directory that is yours.",
-            ) from error
-        raise
-
-
-def _disk_full(cache: Path, why: str) -> SetupError:
-    return SetupError(
-        "disk-full",
-        f"The disk that holds {cache} is too full for Asterisk: {why}.",
-        "Free some space, or set ECOUTE_CACHE_DIR to a directory on another disk.",
-    )

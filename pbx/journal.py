@@ -1,13 +1,27 @@
-"""The PBX's journal (CEL as JSON lines): what began and ended while nobody listened. (skeleton: filled in next)"""
+"""The PBX's journal (CEL as JSON lines): what began and ended while nobody listened.
+
+The dialplan writes each step and each ring into it with the words of the manager interface, so the same tracker
+makes the same facts with the same keys of it. Asterisk writes a line at once; a part of one is left for the next
+reading, until it is whole.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+import logging
+import os
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, BinaryIO
 
-from pbx.events import Event
+import msgspec
+
+from pbx.calls import CallTracker
+from pbx.channels import interface_of
+from pbx.events import BridgeEntered, CallStep, Event, LegGone, RingBegan
 from pbx.facts import CallFact
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,20 +33,186 @@ class Position:
 
 
 def read(path: Path, position: Position, limit_bytes: int = 1 << 20) -> tuple[list[Event], Position]:
-    """The events written since `position`, at most about `limit_bytes`; a partial last line is left for the next time."""
-    raise NotImplementedError
+    """The events written since `position`, from at most `limit_bytes` (but one whole line at least).
+
+    Call it again until the position stays. A file that was rotated away is read to its end first, when it still lies
+    beside the new one under a name that begins with the journal's; a new file is read from its beginning. No journal
+    yet: no events.
+    """
+    rotated = _rotated(path, position)
+    if rotated is not None:
+        events, offset = _read_file(rotated, position.offset, limit_bytes)
+        if offset > position.offset:
+            return events, Position(position.inode, offset)
+    try:
+        inode = path.stat().st_ino
+    except FileNotFoundError:
+        return [], position
+    start = position.offset if inode == position.inode else 0
+    events, offset = _read_file(path, start, limit_bytes)
+    return events, Position(inode, offset)
+
+
+def _rotated(path: Path, position: Position) -> Path | None:
+    """The file of `position` under its new name."""
+    if not position.inode or not path.parent.is_dir():
+        return None
+    with os.scandir(path.parent) as entries:
+        for entry in entries:
+            if entry.name != path.name and entry.name.startswith(path.name) and entry.inode() == position.inode:
+                return Path(entry.path)
+    return None
+
+
+def _read_file(path: Path, offset: int, limit_bytes: int) -> tuple[list[Event], int]:
+    with path.open("rb") as journal:
+        if os.fstat(journal.fileno()).st_size < offset:
+            offset = 0  # emptied in place
+        journal.seek(offset)
+        data = _whole_lines(journal, limit_bytes)
+    events = (parse_line(line) for line in data.splitlines())
+    return [event for event in events if event is not None], offset + len(data)
+
+
+def _whole_lines(journal: BinaryIO, limit_bytes: int) -> bytes:
+    """At most `limit_bytes`, cut after the last line end; a single line longer than that is read whole."""
+    data = journal.read(limit_bytes)
+    end = data.rfind(b"\n") + 1
+    if not end and len(data) == limit_bytes:
+        data += journal.readline()
+        end = len(data) if data.endswith(b"\n") else 0
+    return data[:end]
+
+
+# --- one line ---------------------------------------------------------------------------------------------------------
+
+
+class _Line(msgspec.Struct, frozen=True, gc=False):
+    """A line of the journal; Asterisk writes the names of the fields in small letters."""
+
+    eventtime: str
+    eventtype: str
+    accountcode: str = ""
+    uniqueid: str = ""
+    linkedid: str = ""
+    channame: str = ""
+    eventextra: str = ""
+
+
+class _Extra(msgspec.Struct, frozen=True, gc=False):
+    extra: str = ""
+    hangupcause: int = 0
+    bridge_id: str = ""
+
+
+_line = msgspec.json.Decoder(_Line)
+_extra = msgspec.json.Decoder(_Extra)
+
+
+def parse_line(line: bytes) -> Event | None:
+    """A line as an event; None for what the tracker does not need, and for a line that cannot be read."""
+    try:
+        found = _line.decode(line)
+        make = _EVENTS.get(found.eventtype)
+        if make is None:
+            return None
+        extra = _extra.decode(found.eventextra) if found.eventextra else _Extra()
+        return make(found, float(found.eventtime), extra)
+    except (msgspec.DecodeError, ValueError):
+        # Nothing of the line is logged: it may be anything.
+        log.error("a line of the journal could not be read")  # noqa: TRY400
+        return None
+
+
+def _step(line: _Line, at: float, extra: _Extra) -> Event:
+    call_id, n, what, *detail = extra.extra.split(" ", 3)
+    return CallStep(
+        at=at,
+        call_id=call_id,
+        n=int(n),
+        what=what,
+        detail=detail[0] if detail else "",
+        channel=line.channame,
+        uniqueid=line.uniqueid,
+    )
+
+
+def _ring(line: _Line, at: float, extra: _Extra) -> Event:
+    call_id, _, queue = extra.extra.partition(" ")
+    return RingBegan(
+        at=at,
+        call_id=call_id,
+        queue=queue.strip(),
+        interface=interface_of(line.channame),
+        channel=line.channame,
+        uniqueid=line.uniqueid,
+    )
+
+
+def _bridge_enter(line: _Line, at: float, extra: _Extra) -> Event | None:
+    if not line.accountcode:
+        return None
+    return BridgeEntered(
+        at=at,
+        call_id=line.accountcode,
+        uniqueid=line.uniqueid,
+        bridge=extra.bridge_id,
+        oldest=line.uniqueid == line.linkedid,
+    )
+
+
+def _hangup(line: _Line, at: float, extra: _Extra) -> Event | None:
+    if not line.accountcode:
+        return None
+    return LegGone(
+        at=at,
+        call_id=line.accountcode,
+        channel=line.channame,
+        uniqueid=line.uniqueid,
+        cause=extra.hangupcause,
+        oldest=line.uniqueid == line.linkedid,
+    )
+
+
+_EVENTS: dict[str, Callable[[_Line, float, _Extra], Event | None]] = {
+    "STEP": _step,
+    "RING": _ring,
+    "BRIDGE_ENTER": _bridge_enter,
+    "HANGUP": _hangup,
+}
 
 
 class JournalReplay:
-    """The same trackers as live, fed from the journal: facts with the same keys."""
+    """The same tracker as live, fed from the journal: facts with the same keys."""
 
     def __init__(self, pbx: str) -> None:
         self.pbx = pbx
+        self._calls = CallTracker(pbx)
+        self._handlers: dict[type[Event], Callable[[Any], list[CallFact]]] = {
+            CallStep: self._calls.step,
+            RingBegan: self._calls.ring,
+            BridgeEntered: self._calls.bridge,
+            LegGone: self._calls.gone,
+        }
+
+    def expect(self, call_id: str, last_at: float) -> None:
+        """A call from before what will be fed, last heard of at `last_at`: believed live until its end is read."""
+        self._calls.expect(call_id, last_at)
 
     def feed(self, events: Iterable[Event]) -> list[CallFact]:
         """Facts of `events`, which must be fed in the order in which they were read."""
-        raise NotImplementedError
+        facts: list[CallFact] = []
+        for event in events:
+            handler = self._handlers.get(type(event))
+            if handler is not None:
+                facts += handler(event)
+        return facts
+
+    @property
+    def open_calls(self) -> frozenset[str]:
+        """Ids of the calls that were expected or began in what was fed, and did not end in it."""
+        return frozenset(self._calls.calls)
 
     def presume_ended(self, live: Collection[str]) -> list[CallFact]:
         """After all was fed: calls that stop in the journal without an end and are not in `live` ended by fault."""
-        raise NotImplementedError
+        return self._calls.presume_ended(live)

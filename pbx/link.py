@@ -1,7 +1,8 @@
 """The way to one PBX: facts come out, commands go in.
 
-Two logins: the service's, which hears the events, and the provisioning one, which is opened when it is needed and hears none.
-After each login a snapshot is taken and compared with what was known; it goes through the same ordered stream as the events.
+Two logins: the service's, which hears the events, and the provisioning one, which is opened when it is needed and hears
+none. After each login a snapshot is taken and compared with what was known; it goes through the same ordered stream as
+the events.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import random
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from typing import Any
 
 from pbx import actions, parse
 from pbx.actions import Account, Action
@@ -92,7 +94,7 @@ class PbxLink:
         """Epoch seconds on the PBX's clock, as far as we know it."""
         return time.time() + self.clock_offset
 
-    # --- the connection --------------------------------------------------------------------------------------------
+    # --- the connection ---------------------------------------------------------------------------------------------
 
     async def run(self) -> None:
         """Connect, and connect again, until `close()`: soon after a drop, slowly after refused credentials."""
@@ -100,12 +102,14 @@ class PbxLink:
         try:
             while not self._closing.is_set():
                 try:
-                    took_snapshot = await self._one_session()
-                    failures = 0 if took_snapshot else failures + 1
+                    held = await self._one_session()
+                    failures = 0 if held > self.timing.steady else failures + 1
                     wait = self._backoff(failures)
                 except LoginRefused:
                     self._say("refused", SessionRefused(at=self.pbx_now()))
-                    log.error("the PBX %s refused the account %s", self.config.pbx, self.config.username)
+                    log.error(  # noqa: TRY400 - a traceback would say nothing more
+                        "the PBX %s refused the account %s: check its secret", self.config.pbx, self.config.username
+                    )
                     wait = self.timing.retry_refused
                 except LoginFailed as error:
                     failures += 1
@@ -119,7 +123,7 @@ class PbxLink:
             self._stream.wake.set()
 
     def _backoff(self, failures: int) -> float:
-        longest = min(self.timing.retry_most, self.timing.retry_first * 2 ** min(failures, 16))
+        longest = min(self.timing.retry_most, self.timing.retry_first * 2.0 ** min(failures, 16))
         return longest * random.uniform(0.5, 1.0)  # noqa: S311 - spreads reconnections, guards nothing
 
     def _say(self, what: str, event: Event) -> None:
@@ -128,20 +132,22 @@ class PbxLink:
             self._said = what
             self._stream.put(event)
 
-    async def _one_session(self) -> bool:
-        """A session from login to its end. True when it got as far as its snapshot."""
+    async def _one_session(self) -> float:
+        """A session from login to its end. Returns how long it held, in seconds."""
         session = self._new_session(Account.SERVICE)
         protocol = await session.open()
+        opened = time.monotonic()
         self._session = session
         work = asyncio.create_task(self._work(session, protocol))
         alive = asyncio.create_task(session.keep_alive())
         closing = asyncio.create_task(self._closing.wait())
+        ends: set[asyncio.Future[Any]] = {protocol.lost, closing}
         try:
-            await asyncio.wait({protocol.lost, closing}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
             if closing.done():
                 await session.goodbye()
         finally:
-            took_snapshot, self.connected = self.connected, False
+            self.connected = False
             self._heard = protocol.last_byte
             session.close()
             self._session = None
@@ -149,7 +155,7 @@ class PbxLink:
                 task.cancel()
             await asyncio.gather(work, alive, closing, return_exceptions=True)
             self._say("lost", SessionLost(at=self.pbx_now(), reason=protocol.lost.result()))
-        return took_snapshot
+        return time.monotonic() - opened
 
     def _new_session(self, account: Account) -> Session:
         service = account is Account.SERVICE
@@ -168,7 +174,7 @@ class PbxLink:
     def _set_clock(self, offset: float) -> None:
         self.clock_offset = offset
 
-    # --- the snapshot ----------------------------------------------------------------------------------------------
+    # --- the snapshot -----------------------------------------------------------------------------------------------
 
     async def _work(self, session: Session, protocol: PbxProtocol) -> None:
         """Take the snapshot, then compare the queues from time to time. What fails ends the session."""
@@ -184,7 +190,7 @@ class PbxLink:
     async def _snapshot(self, session: Session, protocol: PbxProtocol) -> None:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(asyncio.shield(protocol.booted), self.timing.boot)
-        await session._ping()  # the clock first: times that we must guess are guessed on the PBX's clock
+        await session.ping()  # the clock first: times that we must guess are guessed on the PBX's clock
         settings = await self._asked(session, actions.core_settings())
 
         def began(answer: Answer, _items: list[str]) -> None:
@@ -233,10 +239,10 @@ class PbxLink:
         found = (parse.contact_listed(item, now) for item in items)
         self._stream.put(ContactsListed(at=now, contacts=tuple(contact for contact in found if contact is not None)))
 
-    # --- facts -----------------------------------------------------------------------------------------------------
+    # --- facts ------------------------------------------------------------------------------------------------------
 
     async def batches(self) -> AsyncIterator[list[Fact]]:
-        """Facts in order, as they come; `state` already contains them when they are handed out. Ends after `close()`."""
+        """Facts in order, as they come; `state` already contains them when they are handed out. Ends by `close()`."""
         stream = self._stream
         while True:
             if not stream.events:
@@ -262,9 +268,9 @@ class PbxLink:
         self._stream.taken()
         return facts
 
-    # --- commands --------------------------------------------------------------------------------------------------
+    # --- commands ---------------------------------------------------------------------------------------------------
 
-    async def send(self, command: Command, timeout: float = 5.0) -> Reply:
+    async def send(self, command: Command, timeout: float = 5.0) -> Reply:  # noqa: ASYNC109 - a deadline for the PBX, not for us
         """Carry out `command` once. Raises CommandRefused, OutcomeUnknown or NotConnected; never re-sent."""
         if command.pbx != self.config.pbx:
             raise CommandRefused("wrong-pbx", f"this link leads to {self.config.pbx}")

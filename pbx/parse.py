@@ -1,8 +1,8 @@
 """Frames of the manager interface → typed events. The only file that reads header names.
 
 A frame is the text between two empty lines, without the line end that closes it. Values cannot contain a line end, so
-the first `CRLF Name: ` in a frame is that header; looking for the few headers that are needed is several times as fast as
-splitting them all.
+the first `CRLF Name: ` in a frame is that header; looking for the few headers that are needed is several times as fast
+as splitting them all.
 """
 
 from __future__ import annotations
@@ -48,16 +48,15 @@ SNAPSHOT_VARIABLES = (
     "STAGE",
     "ARRIVED",
     "LINE",
-    "CALLER_TOKEN",
-    "QUEUE",
+    "QUEUE_NOW",
     "CENTRE",
     "LISTENER",
     "LISTENER_CHANNEL",
-    "STEP_AT",
+    "CONNECTED_AT",
     "STEP_WHAT",
     "STEP_DETAIL",
     "WAITING_SINCE",
-    "OVERFLOW_AT",
+    "OVERFLOWED_AT",
 )
 
 
@@ -290,16 +289,15 @@ def leg_listed(text: str) -> LegListed | None:
         stage=value["STAGE"],
         arrived=int(_number(value["ARRIVED"]) or 0),
         line=value["LINE"],
-        caller_token=value["CALLER_TOKEN"],
-        queue=value["QUEUE"],
+        queue_now=value["QUEUE_NOW"],
         centre=value["CENTRE"],
         listener=value["LISTENER"],
         listener_channel=value["LISTENER_CHANNEL"],
-        step_at=_number(value["STEP_AT"]),
+        connected_at=_number(value["CONNECTED_AT"]),
         step_what=value["STEP_WHAT"],
         step_detail=value["STEP_DETAIL"],
         waiting_since=_number(value["WAITING_SINCE"]),
-        overflow_at=_number(value["OVERFLOW_AT"]),
+        overflow_at=_number(value["OVERFLOWED_AT"]),
     )
 
 

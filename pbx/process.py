@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pbx import conf, console, ports, ways
-from pbx.errors import SetupError
+from pbx.errors import SetupError, on_disk
 from pbx.install import Asterisk
 from pbx.layout import Layout
 
@@ -111,13 +111,14 @@ def find(layout: Layout) -> RunningPbx | None:
 
 def start(asterisk: Asterisk, layout: Layout, progress: Progress) -> RunningPbx:
     """Start the PBX, or find the one that runs; returns once it takes calls. After `site.write`. Raises SetupError."""
-    with _alone(layout):
+    with on_disk(layout.data, "store.data_dir"), _alone(layout):
         site: dict[str, object] = json.loads(layout.site.read_bytes())
         needed = ports.of(site)
         if running := find(layout):
             _refuse_other_ports(layout, needed)
             return running
         ports.refuse_taken(needed)
+        progress(f"Starting Asterisk {asterisk.version}")
         files = _open_files(progress)
         way = _prepare(asterisk, layout, progress)
         conf.replace(layout.asterisk_conf, _asterisk_conf(site, way, files).encode(), mode=0o640)
@@ -204,7 +205,9 @@ def _ready(layout: Layout, deadline: float) -> RunningPbx | None:
     while running := find(layout):
         with suppress(console.ConsoleError):
             left = max(deadline - time.monotonic(), 0.1)
-            if "fully booted" in console.ask(layout.control_socket, "core waitfullybooted", timeout=left):
+            booted = "fully booted" in console.ask(layout.control_socket, "core waitfullybooted", timeout=left)
+            # it says so a moment before its last console commands are there
+            if booted and "System name" in console.ask(layout.control_socket, "core show settings", timeout=left):
                 return running
         if time.monotonic() > deadline:
             running.kill()
@@ -215,7 +218,8 @@ def _ready(layout: Layout, deadline: float) -> RunningPbx | None:
 
 def _died(layout: Layout, said: str) -> SetupError:
     lines = [line for line in said.splitlines() if line.strip()]
-    telling = next((line for line in lines if "ERROR" in line), lines[-1] if lines else "it said nothing")
+    errors = [line for line in lines if "ERROR" in line and "EXITING" not in line]
+    telling = (errors or lines or ["it said nothing"])[-1]
     return SetupError(
         "pbx-did-not-start",
         f"Asterisk did not start: {telling.strip()}",

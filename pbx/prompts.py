@@ -17,7 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from pbx.errors import SetupError
+from pbx.errors import SetupError, on_disk
 from pbx.layout import SOURCES, Layout
 
 Progress = Callable[[str], None]
@@ -49,16 +49,22 @@ class Prompt:
 def install(cache: Path, layout: Layout, progress: Progress, sources: Path = SOURCES) -> None:
     """Every prompt into the PBX's sounds; those of before that are no prompt any more go. Raises SetupError."""
     prompts = list(collect(sources / "asterisk-config" / "prompts"))
-    layout.sounds.mkdir(parents=True, exist_ok=True)
-    layout.sounds.chmod(0o755)
-    rendered = render(cache / "prompts", prompts, progress)
+    with on_disk(cache, "ECOUTE_CACHE_DIR"):
+        rendered = render(cache / "prompts", prompts, progress)
+    with on_disk(layout.data, "store.data_dir"):
+        _place_all(rendered, prompts, layout.sounds)
+
+
+def _place_all(rendered: Path, prompts: list[Prompt], sounds: Path) -> None:
+    sounds.mkdir(parents=True, exist_ok=True)
+    sounds.chmod(0o755)
     wanted: set[Path] = set()
     for prompt in prompts:
         for extension in _FORMATS:
-            target = layout.sounds / prompt.language / f"{prompt.name}.{extension}"
+            target = sounds / prompt.language / f"{prompt.name}.{extension}"
             _place(rendered / f"{prompt.key()}.{extension}", target)
             wanted.add(target)
-    for file in layout.sounds.rglob("*"):
+    for file in sounds.rglob("*"):
         if file.is_file() and file not in wanted:
             file.unlink()
 

@@ -1,9 +1,9 @@
 """Bytes of the manager interface → events in order, and answers to the actions that wait for them.
 
-A subclass of panoramisk's protocol that replaces its reading and its answers, because of what ASTERISK.md found there: whole
-frames are decoded (a letter split between two reads stays whole), a frame has a greatest size, an error in one frame
-costs that frame alone, the raw event name is looked at first so that what nobody needs is dropped unread, reading pauses when
-the consumer falls behind, and an action whose connection drops fails and is never kept for sending again.
+A subclass of panoramisk's protocol that replaces its reading and its answers, because of what ASTERISK.md found there:
+whole frames are decoded (a letter split between two reads stays whole), a frame has a greatest size, an error in one
+frame costs that frame alone, the raw event name is looked at first so that what nobody needs is dropped unread, reading
+pauses when the consumer falls behind, and an action whose connection drops fails and is never sent again.
 """
 
 from __future__ import annotations
@@ -109,6 +109,8 @@ class PbxProtocol(AMIProtocol):  # type: ignore[misc]  # panoramisk ships no typ
     """One connection. `lost` is resolved with a kebab-case reason when it is over."""
 
     transport: asyncio.Transport
+    version: str | None
+    closed: bool
 
     def __init__(self, stream: EventStream, clock: Callable[[], float]) -> None:
         loop = asyncio.get_running_loop()

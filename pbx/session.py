@@ -1,8 +1,9 @@
 """One login at the manager interface: from the connection to its end, and never a second time.
 
-A subclass of panoramisk's Manager that keeps its account and its way to make a protocol, and replaces what ASTERISK.md found
-wanting: a login has a deadline and a refusal is an error; every action has a deadline; on a drop what waits fails with "outcome
-unknown" and is not sent again; a half-open connection is noticed; `close` closes. Reconnecting is the link's business.
+A subclass of panoramisk's Manager that keeps its account and its way to make a protocol, and replaces what ASTERISK.md
+found wanting: a login has a deadline and a refusal is an error; every action has a deadline; on a drop what waits fails
+with "outcome unknown" and is not sent again; a half-open connection is noticed; `close` closes. Reconnecting is the
+link's business.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from panoramisk.actions import Action as WireAction
 from pbx import actions, parse
 from pbx.actions import Action
 from pbx.parse import Answer, Settled
-from pbx.protocol import EventStream, Pending, PbxProtocol
+from pbx.protocol import EventStream, PbxProtocol, Pending
 from pbx.replies import NotConnected, OutcomeUnknown
 
 
@@ -38,6 +39,7 @@ class Timing:
     retry_first: float = 0.2
     retry_most: float = 10.0
     retry_refused: float = 30.0
+    steady: float = 5.0  #: a session that held so long was no failure
     check_queues_every: float = 10.0
     provision_idle: float = 10.0
 
@@ -58,7 +60,7 @@ class LoginRefused(LoginFailed):
 
 
 class Session(Manager):  # type: ignore[misc]  # panoramisk ships no types
-    """`stream`: where events go. `clock`: our guess of the PBX's clock. `on_clock`: told PBX clock minus ours, by Ping."""
+    """`stream`: where events go. `clock`: our guess of the PBX's clock. `on_clock`: told PBX clock minus ours."""
 
     protocol: PbxProtocol | None
 
@@ -91,9 +93,8 @@ class Session(Manager):  # type: ignore[misc]  # panoramisk ships no types
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(self.timing.connect):
-                _, protocol = await loop.create_connection(
-                    self.config["protocol_factory"], self.config["host"], self.config["port"]
-                )
+                make: Callable[[], PbxProtocol] = self.config["protocol_factory"]
+                _, protocol = await loop.create_connection(make, self.config["host"], self.config["port"])
         except (OSError, TimeoutError) as error:
             raise LoginFailed("unreachable") from error
         self.protocol = protocol
@@ -131,7 +132,7 @@ class Session(Manager):  # type: ignore[misc]  # panoramisk ships no types
             protocol.forget(action_id)
 
     async def keep_alive(self) -> None:
-        """Ping, which wakes the session and tells the PBX's clock; end the session when nothing comes back."""
+        """Ping every second; end the session when nothing comes back."""
         protocol, timing = self.protocol, self.timing
         assert protocol is not None  # noqa: S101 - called after open
         asked: asyncio.Task[None] | None = None
@@ -144,10 +145,11 @@ class Session(Manager):  # type: ignore[misc]  # panoramisk ships no types
             elif (now - protocol.last_byte > timing.dead_after) or (waiting and now - asked_at > timing.dead_after):
                 protocol.end("no-answer")
             elif not waiting and now - asked_at >= timing.ping_every:
-                asked, asked_at = asyncio.create_task(self._ping()), now
+                asked, asked_at = asyncio.create_task(self.ping()), now
             await asyncio.sleep(timing.look_every)
 
-    async def _ping(self) -> None:
+    async def ping(self) -> None:
+        """Wakes the session, so that no event is held back, and tells the PBX's clock."""
         sent = time.time()
         with contextlib.suppress(OutcomeUnknown, NotConnected):
             answer, _ = await self.ask(actions.ping(), self.timing.action)

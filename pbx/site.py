@@ -16,7 +16,7 @@ from typing import Literal
 from zoneinfo import ZoneInfo
 
 from pbx import conf, hours
-from pbx.errors import SetupError
+from pbx.errors import SetupError, on_disk
 from pbx.layout import SOURCES, Layout
 
 _ID = re.compile(r"[a-z][a-z0-9-]{0,31}")
@@ -87,7 +87,7 @@ def write(site: SiteConfig, layout: Layout, sources: Path = SOURCES) -> None:
     Phones' accounts that are there stay. Raises SetupError before anything is written when a value does not fit.
     """
     files = generated(site)
-    try:
+    with on_disk(layout.data, "store.data_dir"):
         layout.generated.mkdir(parents=True, exist_ok=True)
         _mirror(sources / "asterisk-config", layout.etc, "*.conf")
         _mirror(sources / "dialplan", layout.etc / "dialplan", "*.conf")
@@ -99,12 +99,6 @@ def write(site: SiteConfig, layout: Layout, sources: Path = SOURCES) -> None:
         if not layout.phones.exists():
             conf.write(layout.phones, _NO_PHONES)
         conf.replace(layout.site, json.dumps(asdict(site) | {"trunk": None}, default=str).encode(), mode=0o640)
-    except PermissionError as error:
-        raise SetupError(
-            "data-directory-not-ours",
-            f"{error.filename or layout.data} belongs to another user, so the PBX's files cannot be written.",
-            "Run as the user who made it, or remove it, or set store.data_dir in ecoute.toml to another directory.",
-        ) from error
 
 
 def generated(site: SiteConfig) -> dict[str, str]:
@@ -242,8 +236,8 @@ def _registration(trunk: TrunkByRegistration, target: str) -> str:
         "\n; Tries again for ever: a carrier that was away must not leave the line unreachable.\n"
         "[trunk]\ntype = registration\noutbound_auth = trunk\nendpoint = trunk\nline = yes\n"
         f"server_uri = sip:{target}\nclient_uri = sip:{username}@{target}\ncontact_user = {username}\n"
-        "retry_interval = 20\nforbidden_retry_interval = 300\nfatal_retry_interval = 300\nmax_retries = 1000000\n"
-        "auth_rejection_permanent = no\nexpiration = 300\n"
+        "max_random_initial_delay = 1\nexpiration = 300\nmax_retries = 1000000\nauth_rejection_permanent = no\n"
+        "retry_interval = 20\nforbidden_retry_interval = 300\nfatal_retry_interval = 300\n"
     )
 
 

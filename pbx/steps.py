@@ -28,6 +28,8 @@ from pbx.facts import (
 
 #: The queue of the line itself; every other queue is a centre's and is named by the centre's id.
 NATIONAL = "national"
+#: In the place of a queue's name: the listener who was lost is rung again.
+RETURN = "return"
 
 _ENDED_BY = {by.value: by for by in EndedBy}
 _STAGES = {stage.value: stage for stage in Stage}
@@ -48,7 +50,7 @@ class LiveCall:
     listener_channel: str = ""  #: the person's leg, while talking
     answered_at: float | None = None  #: when the caller was last bridged to a person
     centre: str = ""  #: being called or talked to
-    caller_token: str = ""
+    caller_token: str = ""  #: empty for a call that began before the session: it is in the journal alone
     last_overflow_at: float | None = None
     waiting_since: float | None = None  #: None unless in a queue or being offered a centre
     step: int = 0  #: the highest step seen
@@ -72,7 +74,7 @@ class Connection:
 
     def via(self) -> AnsweredVia:
         """Which of the four ways it is."""
-        if self.way == "return":
+        if self.way == RETURN:
             return AnsweredVia.RETURN
         if "/" not in self.interface:
             return AnsweredVia.CENTRE_TELEPHONE

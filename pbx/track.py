@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pbx.channels import interface_of, serial
 from pbx.events import BridgeEntered, CallStep, LegGone, LegListed, RingBegan
 from pbx.facts import CallFact, ListenerRangOut, ListenerRung, Stage
-from pbx.steps import FACTS, Connection, LiveCall, advance, stage_named, words
+from pbx.steps import FACTS, NATIONAL, RETURN, Connection, LiveCall, advance, stage_named, words
 
 
 @dataclass(slots=True)
@@ -170,37 +170,41 @@ class Track:
         call = self.live
         self.caller_uid, call.channel = leg.uniqueid, leg.channel
         call.line, call.arrived = call.line or leg.line, call.arrived or leg.arrived
-        call.caller_token = call.caller_token or leg.caller_token
         call.last_overflow_at = call.last_overflow_at or leg.overflow_at
-        self.queue = self.queue or leg.queue
-        call.queue = call.queue or leg.queue
+        queue = NATIONAL if leg.queue_now == RETURN else leg.queue_now
+        self.queue, call.queue = self.queue or queue, call.queue or queue
         if leg.step <= call.step:
             return
         call.step, call.stage = leg.step, stage_named(leg.stage)
-        self.queue = call.queue = leg.queue or call.queue
-        call.centre, call.listener, call.listener_channel = leg.centre, leg.listener, ""
+        self.queue = call.queue = queue or call.queue
+        call.listener, call.listener_channel = leg.listener, ""
+        call.centre = leg.centre if call.stage is Stage.OVERFLOW else ""
         call.last_overflow_at = leg.overflow_at or call.last_overflow_at
         waits = call.stage in {Stage.WAITING, Stage.OVERFLOW}
-        call.waiting_since = (leg.waiting_since or leg.step_at) if waits else None
-        if leg.step_what == "connecting":
-            self._adopt_connection(leg)
-        else:
-            self.caller_step = leg.step
+        call.waiting_since = leg.waiting_since if waits else None
+        self.caller_step = leg.step
+        if call.stage is Stage.TALKING:
+            self._adopt_conversation(leg)
 
-    def _adopt_connection(self, leg: LegListed) -> None:
+    def _adopt_conversation(self, leg: LegListed) -> None:
         call = self.live
-        way, interface, channel = words(leg.step_detail, 3)
         if leg.bridge:
-            call.stage, call.waiting_since = Stage.TALKING, None
-            call.listener, call.listener_channel = interface, channel
-            call.answered_at = leg.step_at
-            self.caller_step = leg.step
+            call.listener, call.listener_channel = leg.listener, leg.listener_channel
+            call.answered_at = leg.connected_at
+            if "/" not in leg.listener:
+                call.centre = leg.listener  # a telephone, known by its centre
+            elif call.queue != NATIONAL:
+                call.centre = call.queue
             return
         call.stage = Stage.WAITING  # about to be bridged: the bridge will say so
-        call.waiting_since = leg.waiting_since or leg.step_at
-        self.seen.add(leg.step)
-        self.caller_step = leg.step - 1
-        self.connections.append(Connection(leg.step, leg.step_at or 0.0, way, interface, channel))
+        call.waiting_since = leg.waiting_since
+        if leg.step_what == "connecting":
+            way, interface, channel = words(leg.step_detail, 3)
+            self.seen.add(leg.step)
+            self.caller_step = leg.step - 1
+            self.connections.append(
+                Connection(leg.step, at=leg.connected_at or 0.0, way=way, interface=interface, channel=channel)
+            )
 
     def adopt_rings(self, caller: LegListed, legs: list[LegListed], at: float) -> list[CallFact]:
         """The call's other legs: those that ring now, and by their absence those that stopped unseen."""
@@ -217,7 +221,7 @@ class Track:
         for leg in legs:
             if leg.up or telephone or leg.uniqueid in self.rung or leg.uniqueid in self.left:
                 continue
-            self.ring(ring_listed(leg, self.queue, at))  # how it began is in the journal: no fact of ours
+            self.ring(ring_listed(leg, caller.queue_now, at))  # how it began is in the journal: no fact of ours
         return facts
 
 

@@ -31,6 +31,8 @@ _UNPRIVILEGED = (
     *("--no-new-privs", "--bounding-set=-all", "--inh-caps=-all"),
 )
 
+_FOREGROUND = ("-f", "-n")  #: not into the background (we did that), and no colours in its log
+
 #: $1 root to change into, or empty; $2 data directory; $3 where it is seen; $4 hosts file; then the command
 _ENTER_JAIL = """
 set -eu
@@ -95,7 +97,7 @@ def _jail(asterisk: Asterisk, layout: Layout) -> Way:
     inside = _moved(asterisk, Path("/"))
     enter = ("unshare", "--mount", "--propagation", "private", "sh", "-c", _ENTER_JAIL, "jail")
     where = (str(asterisk.root or ""), str(layout.data), str(seen), str(layout.hosts))
-    run = (*_UNPRIVILEGED, str(inside.binary), "-C", str(seen / "etc/asterisk.conf"), "-f")
+    run = (*_UNPRIVILEGED, str(inside.binary), "-C", str(seen / "etc/asterisk.conf"), *_FOREGROUND)
     return Way((*enter, *where, *run), seen, inside.modules, inside.share, UID)
 
 
@@ -117,7 +119,7 @@ def _allowed(jail: Way) -> bool:
 
 def _as_user(asterisk: Asterisk, layout: Layout) -> Way:
     _refuse_deep(layout)
-    command = (*_loaded(asterisk), "-C", str(layout.asterisk_conf), "-f")
+    command = (*_loaded(asterisk), "-C", str(layout.asterisk_conf), *_FOREGROUND)
     return Way(command, layout.data, asterisk.modules, asterisk.share, None)
 
 
@@ -130,7 +132,7 @@ def _unprivileged(asterisk: Asterisk, layout: Layout) -> Way:
     _refuse_unreachable(layout)
     inside = _moved(asterisk, Path("/proc/self/fd/9"))
     enter = ("sh", "-c", _OPEN_ROOT, "open", str(asterisk.root or "/"), *_UNPRIVILEGED)
-    command = (*enter, *_loaded(inside), "-C", str(layout.asterisk_conf), "-f")
+    command = (*enter, *_loaded(inside), "-C", str(layout.asterisk_conf), *_FOREGROUND)
     return Way(command, layout.data, inside.modules, inside.share, UID)
 
 

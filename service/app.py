@@ -20,6 +20,7 @@ from pbx.layout import Layout
 from pbx.link import LinkConfig, PbxLink
 from service.accounts import queries as account_queries
 from service.accounts import routes as account_routes
+from service.audit import routes as audit_routes
 from service.calls import routes as call_routes
 from service.calls.announce import Announcer
 from service.calls.caller_keys import CallerKeys
@@ -46,12 +47,13 @@ from service.running import PbxParts, Service
 from service.settings import Pbx, Settings
 from service.store.engine import Store
 from service.store.secrets import check_master_key, load_caller_keys
-from service.world import LinkState, Person, Rules, World
+from service.world import LinkState, Person, Rules, World, live_calls
 
 #: every declared route of the service, also for `python -m service.http.openapi`
 ROUTE_TABLES: Final[Sequence[RouteTable]] = (
     account_routes.routes,
     case_routes.routes,
+    audit_routes.routes,
     call_routes.routes,
     listener_routes.routes,
     push_routes.routes,
@@ -88,8 +90,9 @@ async def build(settings: Settings) -> Service:
         for account in await account_queries.accounts(session):
             world.people[account.id] = Person(account.id, account.display_name, account.centre)
     board = Board()
-    views = Views(world, board)
-    lookup = Lookup(store, keyring, numbers, views.learn)
+    lookup = Lookup(store, keyring, numbers)
+    views = Views(world, board, lookup)
+    lookup.tell = views.learn
     live = Live(settings, world, board, views, Presence(), lookup)
     service = Service(settings=settings, store=store, live=live, announcer=Announcer(store, world, views))
     for pbx in settings.pbx:
@@ -108,13 +111,21 @@ def _wire(settings: Settings, pbx: Pbx, service: Service, keyring: Keyring, numb
         store,
         Archive(pbx.id, keyring, numbers),
         layout.journal,
-        live=lambda: live.world.lines[pbx.id].live_calls(),
+        live=lambda: live_calls(link.state),
         announce=service.announcer.recorded,
     )
     phones = Phones(store, keyring, link, layout)
     keys = CallerKeys(store, keyring, numbers.keys, link)
-    provisioning = Provisioning(store, live.world, link, layout, phones, keys)
-    pump = Pump(link, live.world, live.views, live.presence, recorder, live.lookup, service.connected)
+    provisioning = Provisioning(store, live.world, link, layout, phones=phones, keys=keys)
+    pump = Pump(
+        link,
+        world=live.world,
+        views=live.views,
+        presence=live.presence,
+        recorder=recorder,
+        lookup=live.lookup,
+        on_connected=service.connected,
+    )
     live.links[pbx.id] = link
     live.phones[pbx.id] = phones.synchronise
     live.websocket_urls[pbx.id] = websocket_url(pbx)

@@ -19,7 +19,6 @@ from service.push.views import Views
 from service.settings import Settings
 from service.world import LinkState, Person, World
 
-
 Synchronise = Callable[[], Awaitable[None]]
 
 

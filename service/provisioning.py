@@ -32,7 +32,7 @@ class Provisioning:
     """Of one PBX."""
 
     def __init__(
-        self, store: Store, world: World, link: PbxLink, layout: Layout, phones: Phones, keys: CallerKeys
+        self, store: Store, world: World, link: PbxLink, layout: Layout, *, phones: Phones, keys: CallerKeys
     ) -> None:
         self.phones = phones
         self._store = store

@@ -1,8 +1,8 @@
 """The way of the data: one ordered pipeline per PBX.
 
-Facts → the world → the pages → decisions → a bounded queue to the recorder. Taking in a batch never awaits: nothing slow
-runs in it, and nothing of another batch can come in between. Commands that decisions ask for leave through a bounded queue
-with one worker; a command in flight is part of the world.
+Facts → the world → the pages → decisions → a bounded queue to the recorder. Taking in a batch never awaits: nothing
+slow runs in it, and nothing of another batch can come in between. Commands that decisions ask for leave through a
+bounded queue with one worker; a command in flight is part of the world.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import structlog
 from pbx.commands import Command, DropLostLeg, Heartbeat, WithdrawCaller
 from pbx.facts import CallEntered, Fact, MemberChanged, MemberRemoved, PbxConnected, Stage
 from pbx.link import CommandRefused, NotConnected, OutcomeUnknown, PbxLink
-from service.calls.lookup import Lookup
+from service.calls.lookup import Lookup, Question
 from service.calls.recorder import Recorder
 from service.decisions.overflow import Offer, decide
 from service.decisions.recovery import find_lost_leg
@@ -41,6 +41,7 @@ class Pump:
     def __init__(
         self,
         link: PbxLink,
+        *,
         world: World,
         views: Views,
         presence: Presence,
@@ -90,7 +91,7 @@ class Pump:
     def _look_up(self, facts: Sequence[Fact]) -> None:
         for fact in facts:
             if isinstance(fact, CallEntered):
-                self._lookup.ask(fact.call_id, fact.caller_token)
+                self._lookup.ask(Question(fact.call_id, fact.caller_token))
 
     def _after(self, facts: Sequence[Fact]) -> None:
         for fact in facts:
@@ -146,14 +147,14 @@ class Pump:
         if line.link is LinkState.UP:
             for call in line.state.calls.values():
                 if call.call_id not in self._world.known and call.caller_token and call.stage is not Stage.ENDED:
-                    self._lookup.ask(call.call_id, call.caller_token)
+                    self._lookup.ask(Question(call.call_id, call.caller_token))
             self._views.refresh_all(self.now())
             self._decide()
         self._views.show_line(line, self._as_of())
         self._views.board.flush()
 
     def _as_of(self) -> float:
-        """Up to when the view is true: whole multiples of five seconds while the link is up, so that it rarely changes."""
+        """Up to when the view is true: multiples of five seconds while the link is up, so that it rarely changes."""
         heard = self.now() - max(0.0, time.monotonic() - self._link.last_heard)
         return heard - heard % 5 if self._link.connected else heard
 

@@ -59,7 +59,7 @@ class Service:
     _stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def run(self, ready: asyncio.Event | None = None) -> None:
-        """Serve until `stop()`. A part that fails ends the service with its error: whoever supervises it starts it anew."""
+        """Serve until `stop()`. A part that fails ends the service with its error: its supervisor starts it anew."""
         runner = web.AppRunner(self.app, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)
         await runner.setup()
         try:

@@ -89,10 +89,6 @@ class Line:
         call = self.state.calls.get(call_id)
         return call if call is not None and call.stage is not Stage.ENDED else None
 
-    def live_calls(self) -> list[str]:
-        """Ids of the calls that live."""
-        return [call_id for call_id, call in self.state.calls.items() if call.stage is not Stage.ENDED]
-
     def staffing(self, queue: str) -> Staffing:
         """Who serves a queue now."""
         return staffing(self.state.members.values(), queue)
@@ -134,6 +130,8 @@ class World:
         self.people: dict[int, Person] = {}
         self.routes = Routes()
         self.known: dict[str, KnownCaller] = {}
+        #: (call id, account) → for a listener to whom one of the caller's cases is closed
+        self.known_to: dict[tuple[str, int], KnownCaller] = {}
         self.dropped_legs: set[str] = set()
         #: (call id, account) → when their phone began to ring, the PBX's clock
         self.rung_at: dict[tuple[str, int], float] = {}
@@ -179,8 +177,9 @@ class World:
     def _forget(self, call_id: str) -> None:
         self._withdrawals.pop(call_id, None)
         self.known.pop(call_id, None)
-        for key in [key for key in self.rung_at if key[0] == call_id]:
-            del self.rung_at[key]
+        for memory in (self.rung_at, self.known_to):
+            for key in [key for key in memory if key[0] == call_id]:
+                del memory[key]
 
     # --- what we asked
 
@@ -202,9 +201,7 @@ class World:
     def known_department(self, call_id: str) -> str:
         """The one department of the caller's known cases; empty where there is none, several, or a shielded number."""
         known = self.known.get(call_id)
-        if known is None or known.shielded:
-            return ""
-        return next(iter(known.departments)) if len(known.departments) == 1 else ""
+        return known.department if known is not None else ""
 
     def find_call(self, call_id: str) -> tuple[Line, LiveCall] | None:
         """A call that lives, with its PBX."""
@@ -255,6 +252,11 @@ class World:
             if member is not None and member.paused:
                 return True
         return False
+
+
+def live_calls(state: PbxState) -> list[str]:
+    """Ids of the calls that live on a PBX."""
+    return [call_id for call_id, call in state.calls.items() if call.stage is not Stage.ENDED]
 
 
 def _note_account(touched: Touched, interface_or_endpoint: str) -> None:

@@ -125,7 +125,7 @@ def fold(facts: Iterable[Told]) -> Record:
 def _end(ends: list[Told]) -> Told | None:
     """An end that the dialplan told outranks a presumed one."""
     certain = [end for end in ends if end.ordinal != PRESUMED]
-    return (certain or ends or [None])[0]
+    return next(iter(certain or ends), None)
 
 
 def _earliest(by_kind: Mapping[str, list[Told]]) -> datetime:

@@ -6,20 +6,29 @@ A number used before is not a person identified: this opens nothing by itself.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Any
 
-NumberSeen = Literal["known", "unknown", "anonymous"]
+from service.cases.schemas import Known
+
+ANONYMOUS = Known(number="anonymous", shielded=False, contacts=0, last_contact_at=None, cases=[])
+#: not looked up yet, or not for this listener
+UNKNOWN = Known(number="unknown", shielded=False, contacts=0, last_contact_at=None, cases=[])
 
 
 @dataclass(frozen=True, slots=True)
 class KnownCaller:
-    """`shielded`: the accused may use this number; nothing is shown or decided by it until the listener confirms.
+    """`closed_to`: volunteers who must not know of one of the cases (they know somebody in it)."""
 
-    `departments`: of the cases found. `shown`: JSON values for the listener's page, as `KnownOut` of the API.
-    """
+    known: Known
+    closed_to: frozenset[int] = frozenset()
 
-    number: NumberSeen
-    shielded: bool = False
-    departments: frozenset[str] = frozenset()
-    shown: Mapping[str, Any] = field(default_factory=dict)
+    @property
+    def department(self) -> str:
+        """Of the cases found, where it is one and the same; nothing is decided by a number that the accused may use."""
+        departments = {case.department for case in self.known.cases if case.department}
+        return departments.pop() if len(departments) == 1 and not self.known.shielded else ""
+
+    def for_page(self) -> Mapping[str, Any]:
+        """JSON values for the listener's page."""
+        return self.known.model_dump(mode="json")

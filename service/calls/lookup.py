@@ -1,72 +1,104 @@
-"""Looking up what is known of a caller while the phone has not rung yet. Beside the pipeline: it never waits for this."""
+"""Looking up what is known of a caller, before a phone rings. Beside the pipeline, which never waits for this."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Final
 
 import structlog
-from sqlalchemy.ext.asyncio import AsyncSession
 
-from service.calls.known import KnownCaller
+from service.calls.known import ANONYMOUS, KnownCaller
 from service.calls.model import NumberKind
 from service.calls.numbers import CallerNumbers
+from service.cases import queries as case_queries
 from service.cases import use_cases as cases
+from service.cases.schemas import Known
 from service.keys import Keyring
 from service.store.engine import Store
 
-#: calls that may wait to be looked up; one that finds no room is shown as "not known" until the next tick asks again
+#: questions that may wait; one that finds no room is asked again by the next tick
 QUEUE_LIMIT: Final = 512
+_PAUSE_AFTER_FAILURE_SECONDS: Final = 0.2
 
 _log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class _Question:
+class Question:
+    """Who calls? `account_id`: for this listener, to whom one of the cases is closed; None: for everybody else."""
+
     call_id: str
     token: str
+    account_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """Cases were shown to a listener whose phone rings: this goes on the audit trail."""
+
+    account_id: int
+    known: Known
 
 
 class Lookup:
-    """`tell`: called on the event loop with what was found."""
+    """`tell`: called on the event loop with what was found; set by `app.py`."""
 
-    def __init__(
-        self, store: Store, keyring: Keyring, numbers: CallerNumbers, tell: Callable[[str, KnownCaller], None]
-    ) -> None:
+    def __init__(self, store: Store, keyring: Keyring, numbers: CallerNumbers) -> None:
+        self.tell: Callable[[Question, KnownCaller], None] = _to_nobody
         self._store = store
         self._keyring = keyring
         self._numbers = numbers
-        self._tell = tell
-        self._queue: asyncio.Queue[_Question] = asyncio.Queue(QUEUE_LIMIT)
-        self._asked: set[str] = set()
+        self._queue: asyncio.Queue[Question | Shown] = asyncio.Queue(QUEUE_LIMIT)
+        self._asked: set[Question] = set()
 
-    def ask(self, call_id: str, token: str) -> None:
+    def ask(self, question: Question) -> None:
         """Look this caller up soon. Asked twice, looked up once."""
-        if call_id in self._asked or self._queue.full():
-            return
-        self._asked.add(call_id)
-        self._queue.put_nowait(_Question(call_id, token))
+        if question not in self._asked and not self._queue.full():
+            self._asked.add(question)
+            self._queue.put_nowait(question)
+
+    def shown(self, account_id: int, known: Known) -> None:
+        """An offer with cases was shown."""
+        try:
+            self._queue.put_nowait(Shown(account_id, known))
+        except asyncio.QueueFull:
+            _log.error("an offer that was shown is not on the audit trail", action="audit-lost", account_id=account_id)
 
     async def run(self) -> None:
         """Answer until cancelled."""
         while True:
-            question = await self._queue.get()
+            item = await self._queue.get()
             try:
-                self._tell(question.call_id, await self._answer(question))
+                if isinstance(item, Question):
+                    self.tell(item, await self._answer(item))
+                else:
+                    await self._audit(item)
             except Exception as error:
                 _log.warning("a caller could not be looked up", action="lookup-failed", error=type(error).__name__)
-                await asyncio.sleep(0.2)
+                await asyncio.sleep(_PAUSE_AFTER_FAILURE_SECONDS)
+                if isinstance(item, Shown):
+                    self.shown(item.account_id, item.known)
             finally:
-                self._asked.discard(question.call_id)
+                if isinstance(item, Question):
+                    self._asked.discard(item)
 
-    async def _answer(self, question: _Question) -> KnownCaller:
+    async def _answer(self, question: Question) -> KnownCaller:
         index = self.index_of(question.token)
         if index is None:
-            return KnownCaller("anonymous", shown={"number": "anonymous"})
+            return KnownCaller(ANONYMOUS)
         async with self._store.reading() as session:
-            return await known_caller(session, index, question.call_id)
+            known = await cases.known(session, index, account_id=question.account_id, call_id=question.call_id)
+            closed_to = await case_queries.closed_to_of_number(session, index)
+        return KnownCaller(known, frozenset(closed_to))
+
+    async def _audit(self, item: Shown) -> None:
+        async with self._store.transaction() as session:
+            await cases.audit_offer(
+                session, self._keyring, item.known, account_id=item.account_id, at=datetime.now(UTC)
+            )
 
     def index_of(self, token: str) -> str | None:
         """Blind index of the caller's number; None for an anonymous caller."""
@@ -76,12 +108,5 @@ class Lookup:
         return self._keyring.blind_index(opened.number)
 
 
-async def known_caller(session: AsyncSession, index: str, call_id: str) -> KnownCaller:
-    """What is known of a number, apart from this very call."""
-    known = await cases.known(session, index, except_call=call_id)
-    return KnownCaller(
-        number=known.number,
-        shielded=known.shielded,
-        departments=frozenset(case.department for case in known.cases if case.department),
-        shown=known.model_dump(mode="json"),
-    )
+def _to_nobody(_question: Question, _known: KnownCaller) -> None:
+    """Before `app.py` connected the pages."""

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from pbx.journal import Position
@@ -63,7 +62,7 @@ def put_record(session: AsyncSession, pbx: str, call_id: str, row: Call | None, 
 async def open_calls(session: AsyncSession, pbx: str) -> dict[str, datetime]:
     """Calls whose end is not stored: id → arrival."""
     statement = select(Call.call_id, Call.arrived_at).where(Call.pbx == pbx, Call.ended_at.is_(None))
-    return {call_id: arrived_at for call_id, arrived_at in await session.execute(statement)}
+    return {row.call_id: row.arrived_at for row in await session.execute(statement)}
 
 
 async def journal_position(session: AsyncSession, pbx: str) -> Position:
@@ -98,6 +97,7 @@ async def calls_since(session: AsyncSession, since: datetime, limit: int) -> Seq
     return (await session.scalars(statement)).all()
 
 
-def detail_shown(detail: Mapping[str, Any]) -> dict[str, Any]:
-    """A fact's fields as the API shows them: nothing in them is personal (the number was never stored there)."""
-    return dict(detail)
+async def forget_numbers(session: AsyncSession, call_ids: Sequence[str]) -> None:
+    """The callers' numbers of these calls are gone: a discarded draft leaves counts only."""
+    statement = update(Call).where(Call.call_id.in_(call_ids)).values(number=None, number_index=None)
+    await session.execute(statement)

@@ -258,8 +258,7 @@ class Recorder:
         since = time.monotonic()
         while True:
             try:
-                await work(*args)
-                return
+                return await work(*args)
             except Exception as error:
                 waited = round(time.monotonic() - since, 1)
                 _log.warning(

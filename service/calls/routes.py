@@ -8,11 +8,12 @@ from service.accounts.rights import Right
 from service.calls import queries
 from service.calls.model import Call
 from service.calls.schemas import CallOut, CallsOut, CallsQuery, CallSummary, Happened, KnownQuery
+from service.cases import queries as case_queries
 from service.cases import use_cases as cases
 from service.cases.schemas import Known
 from service.errors import NotFound, Unfit
 from service.http.keys import CLOCK, KEYRING, STORE
-from service.http.routing import RouteTable, Visit
+from service.http.routing import Nothing, RouteTable, Visit
 from service.listeners.model import interface_of
 from service.live import LIVE, Live
 
@@ -20,7 +21,7 @@ routes = RouteTable("calls")
 
 
 @routes.get("/calls", right=Right.READ_CALLS, response=CallsOut, query=CallsQuery)
-async def calls(visit: Visit) -> CallsOut:
+async def calls(visit: Visit[Nothing, CallsQuery]) -> CallsOut:
     """Records of calls that arrived lately."""
     since = visit.query.since
     if since is None:
@@ -45,22 +46,20 @@ async def call(visit: Visit) -> CallOut:
 
 
 @routes.get("/calls/{call_id}/known", right=Right.SEE_CALLER, response=Known, query=KnownQuery)
-async def known(visit: Visit) -> Known:
+async def known(visit: Visit[Nothing, KnownQuery]) -> Known:
     """What is known about the caller's number; only for the listener who is rung or in contact. Audited."""
     app, call_id = visit.app, visit.word("call_id")
     async with app[STORE].transaction() as session:
         row = await queries.call_by_id(session, call_id)
         rung = _is_rung_or_talks(app[LIVE], call_id, visit.viewer.account_id)
-        in_contact = row is not None and await cases.in_contact(session, visit.viewer, call_id)
-        if not rung and not in_contact:
+        if not rung and await case_queries.contact_of_call_for(session, visit.viewer, call_id) is None:
             raise NotFound("call-not-yours", "This call does not ring for you, and you are not in contact with it.")
-        index = row.number_index if row is not None else _index_of_live_call(app[LIVE], call_id)
-        return await cases.known_to(
+        return await cases.show_known(
             session,
             app[KEYRING],
             visit.viewer,
             call_id=call_id,
-            number_index=index,
+            number_index=row.number_index if row is not None else _index_of_live_call(app[LIVE], call_id),
             confirmed=visit.query.confirmed,
             at=app[CLOCK](),
         )

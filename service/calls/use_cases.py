@@ -1,7 +1,7 @@
 """Storing what happened: facts, the record folded from them, contact and draft case of an answered call.
 
-All of a batch is one transaction, so that under `kill -9` at any instant a fact is stored with all that follows from it, or not
-at all; and everything in it may be repeated.
+All of a batch is one transaction, so that under `kill -9` at any instant a fact is stored with all that follows from
+it, or not at all; and everything in it may be repeated.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from pbx.facts import PRESUMED, CallEnded, CallEntered, CallFact, EndedBy, Stage
 from pbx.journal import Position
 from service.calls import queries
-from service.calls.fold import Record, Told, fold, told
+from service.calls.fold import Told, fold, told
 from service.calls.model import Call, NumberKind
 from service.calls.numbers import CallerNumbers
 from service.cases import use_cases as cases
@@ -62,7 +62,7 @@ async def record(
             if fresh[call_id] or row is None:
                 row = queries.put_record(session, archive.pbx, call_id, row, outcome)
             _note_number(archive, row, news)
-            await _contacts(session, archive, row, outcome, fresh[call_id], recorded)
+            recorded.contacts += await _contacts(session, archive, row, fresh[call_id])
             if outcome.ended_at is None:
                 recorded.open[call_id] = outcome.arrived_at
             else:
@@ -99,10 +99,9 @@ def number_context(call_id: str) -> str:
     return f"call:{call_id}:number"
 
 
-async def _contacts(
-    session: AsyncSession, archive: Archive, row: Call, outcome: Record, fresh: Sequence[Told], recorded: Recorded
-) -> None:
-    """One answered call, one contact, whoever answered it and however often."""
+async def _contacts(session: AsyncSession, archive: Archive, row: Call, fresh: Sequence[Told]) -> list[tuple[int, int]]:
+    """One answered call, one contact, whoever answered it and however often. Gives (account, contact) of news."""
+    opened_for: list[tuple[int, int]] = []
     for fact in sorted(fresh, key=lambda fact: fact.ordinal):
         if fact.what != "answered":
             continue
@@ -122,9 +121,10 @@ async def _contacts(
             centre=None if account_id is not None else fact.detail["queue"],
         )
         if account_id is not None:
-            recorded.contacts.append((account_id, opened.contact_id))
-    if outcome.answered_at is not None and outcome.ended_at is not None and fresh:
-        await cases.end_contact(session, pbx=archive.pbx, call_id=row.call_id, at=outcome.ended_at)
+            opened_for.append((account_id, opened.contact_id))
+    if row.answered_at is not None and row.ended_at is not None and fresh:
+        await cases.end_contact(session, pbx=archive.pbx, call_id=row.call_id, at=row.ended_at)
+    return opened_for
 
 
 async def end_vanished(session: AsyncSession, archive: Archive, call_ids: Sequence[str]) -> Recorded:

@@ -26,7 +26,7 @@ def not_closed_to(account_id: int | None) -> ColumnElement[bool]:
     """The case is not closed to this volunteer (none: nobody in particular)."""
     if account_id is None:
         return true()
-    return ~exists().where(CaseClosedTo.case_id == Case.id, CaseClosedTo.account_id == account_id)
+    return ~(exists().where(CaseClosedTo.case_id == Case.id, CaseClosedTo.account_id == account_id).correlate(Case))
 
 
 def case_visible(viewer: Viewer) -> ColumnElement[bool]:
@@ -48,8 +48,10 @@ def contact_writable(viewer: Viewer) -> ColumnElement[bool]:
     """The viewer may write in this `Contact` and decide on its case: who took part, and the team's coordinator."""
     if not viewer.may(Right.WRITE_CASES):
         return false()
-    took_part = exists().where(
-        ContactParticipant.contact_id == Contact.id, ContactParticipant.account_id == viewer.account_id
+    took_part = (
+        exists()
+        .where(ContactParticipant.contact_id == Contact.id, ContactParticipant.account_id == viewer.account_id)
+        .correlate(Contact)
     )
     allowed = [takes_part(viewer), and_(took_part, case_visible(viewer))]
     if Role.COORDINATOR in viewer.roles:
@@ -59,10 +61,14 @@ def contact_writable(viewer: Viewer) -> ColumnElement[bool]:
 
 def takes_part(viewer: Viewer) -> ColumnElement[bool]:
     """The viewer is in this `Contact` now: talking, or still writing."""
-    return exists().where(
-        ContactParticipant.contact_id == Contact.id,
-        ContactParticipant.account_id == viewer.account_id,
-        ContactParticipant.released_at.is_(None),
+    return (
+        exists()
+        .where(
+            ContactParticipant.contact_id == Contact.id,
+            ContactParticipant.account_id == viewer.account_id,
+            ContactParticipant.released_at.is_(None),
+        )
+        .correlate(Contact)
     )
 
 
@@ -73,14 +79,18 @@ def _of_team(viewer: Viewer) -> ColumnElement[bool]:
 def _in_contact(viewer: Viewer) -> ColumnElement[bool]:
     """In contact with its caller: on the case itself, or from a number used in it (not while that is shielded)."""
     now = Contact.__table__.alias("contact_now")
-    numbers = select(CaseNumber.number_index).where(CaseNumber.case_id == Case.id)
-    shielded = exists().where(ShieldedNumber.number_index == now.c.number_index)
-    return exists().where(
-        ContactParticipant.account_id == viewer.account_id,
-        ContactParticipant.released_at.is_(None),
-        ContactParticipant.contact_id == now.c.id,
-        or_(
-            now.c.case_id == Case.id,
-            and_(now.c.number_index.in_(numbers), or_(now.c.speaker_confirmed_at.is_not(None), ~shielded)),
-        ),
+    numbers = select(CaseNumber.number_index).where(CaseNumber.case_id == Case.id).correlate(Case)
+    shielded = exists().where(ShieldedNumber.number_index == now.c.number_index).correlate(now)
+    return (
+        exists()
+        .where(
+            ContactParticipant.account_id == viewer.account_id,
+            ContactParticipant.released_at.is_(None),
+            ContactParticipant.contact_id == now.c.id,
+            or_(
+                now.c.case_id == Case.id,
+                and_(now.c.number_index.in_(numbers), or_(now.c.speaker_confirmed_at.is_not(None), ~shielded)),
+            ),
+        )
+        .correlate(Case)
     )

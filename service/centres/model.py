@@ -11,7 +11,6 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from service.store.base import Base, CentreId, words
 
-
 #: a keypad has no 2A and 2B: who keys Corsica's postcode reaches the centre of the south
 CORSICA_KEYED = "20"
 

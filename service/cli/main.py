@@ -59,7 +59,7 @@ def settings_of(config: Path | None) -> Settings:
 
 def progress(step: str) -> None:
     """One line for each step that takes longer than a moment."""
-    out.print(f"· {step}", markup=False)
+    out.print(f"· {step}", markup=False, soft_wrap=True)
 
 
 def fail(sentence: str, code: int = 1) -> NoReturn:
@@ -100,7 +100,7 @@ def serve(config: Config = None) -> None:
 
     settings = settings_of(config)
     start.prepare(settings, progress)
-    start.serve(settings, lambda: out.print(f"ready: {start.url_of(settings)}", markup=False))
+    start.serve(settings, lambda: out.print(f"ready: {start.url_of(settings)}", markup=False, soft_wrap=True))
 
 
 @app.command()
@@ -110,7 +110,7 @@ def init(config: Config = None) -> None:
 
     settings = settings_of(config)
     start.prepare(settings, progress)
-    out.print(f"ready to start: {settings.store.data_dir.absolute()}", markup=False)
+    out.print(f"ready to start: {settings.store.data_dir.absolute()}", markup=False, soft_wrap=True)
 
 
 @app.command()
@@ -119,7 +119,7 @@ def install() -> None:
     from service.cli import machine
 
     asterisk = machine.prepare(progress)
-    out.print(f"Asterisk {asterisk.version}", markup=False)
+    out.print(f"Asterisk {asterisk.version}", markup=False, soft_wrap=True)
 
 
 @app.command()
@@ -159,7 +159,7 @@ def check(config: Config = None, *, as_json: AsJson = False) -> None:
     if findings:
         fail(f"{len(findings)} findings: mend them before the line opens.")
     if not as_json:
-        out.print("check: nothing here can cut a call, lose a caller or record one", markup=False)
+        out.print("check: nothing here can cut a call, lose a caller or record one", markup=False, soft_wrap=True)
 
 
 @pbx.command("run")
@@ -197,7 +197,7 @@ def listeners_add(
     from service.cli import people
 
     password = asyncio.run(people.add(settings_of(config), username, display_name, role or ["listener"], centre))
-    out.print(f"{username}  {password}", markup=False)
+    out.print(f"{username}  {password}", markup=False, soft_wrap=True)
 
 
 @listeners.command("reset-password")
@@ -205,7 +205,7 @@ def listeners_reset(username: str, config: Config = None) -> None:
     """A new random password, shown once; sessions that are open end, calls do not."""
     from service.cli import people
 
-    out.print(f"{username}  {asyncio.run(people.reset(settings_of(config), username))}", markup=False)
+    out.print(f"{username}  {asyncio.run(people.reset(settings_of(config), username))}", markup=False, soft_wrap=True)
 
 
 @centres.command("list")

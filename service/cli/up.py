@@ -6,17 +6,21 @@ import asyncio
 import signal
 from collections.abc import Callable
 
+import aiohttp
 from rich.console import Console
 from rich.table import Table
 
 from pbx.errors import SetupError
 from pbx.process import RunningPbx
 from service import app as service
+from service import log
 from service.cli import certificate, down, machine, people
 from service.cli.single import only_service
 from service.settings import Settings
 
 Progress = Callable[[str], None]
+
+_READY_EVERY_SECONDS = 0.1
 
 
 def up(settings: Settings, *, sample: bool, out: Console, progress: Progress) -> None:
@@ -32,8 +36,33 @@ def up(settings: Settings, *, sample: bool, out: Console, progress: Progress) ->
 
 def serve(settings: Settings, ready: Callable[[], None]) -> None:
     """The service until SIGINT or SIGTERM; `ready` is called once pages and PBX answer."""
+    log.configure()
     with only_service(settings.store.data_dir):
-        asyncio.run(service.serve(settings, ready=ready))
+        asyncio.run(_serve(settings, ready))
+
+
+async def _serve(settings: Settings, ready: Callable[[], None]) -> None:
+    listening = asyncio.Event()
+    serving = asyncio.create_task(service.serve(settings, listening))
+    announcing = asyncio.create_task(_announce(settings, listening, ready))
+    try:
+        await serving
+    finally:
+        announcing.cancel()
+
+
+async def _announce(settings: Settings, listening: asyncio.Event, ready: Callable[[], None]) -> None:
+    """Says so when calls are answered: the pages listen, the store and the PBXs are there."""
+    await listening.wait()
+    scheme = "http" if settings.http.certificate is None else "https"
+    # our own certificate is not checked by ourselves: nothing is sent but the question
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=False)) as client:
+        while True:
+            async with client.get(f"{scheme}://127.0.0.1:{settings.http.port}/readyz") as answer:
+                if answer.status == 200:
+                    ready()
+                    return
+            await asyncio.sleep(_READY_EVERY_SECONDS)
 
 
 def prepare(settings: Settings, progress: Progress) -> None:
@@ -104,11 +133,12 @@ def _welcome(settings: Settings, sign_ins: list[people.SignIn], *, sample: bool,
         out.print(table)
     elif sample:
         out.print("The sign-ins were shown at the first run; `ecoute listeners reset-password NAME` makes a new one.")
-    out.print(f"Pages:      {url_of(settings)}", markup=False)
+    out.print(f"Pages:      {url_of(settings)}", markup=False, soft_wrap=True)
     out.print(
         f"Call it:    ecoute demo (in another terminal: .venv/bin/ecoute demo, or make demo), or from any SIP phone\n"
         f"            on this machine: sip:{settings.line.number}@{first.bind}:{first.sip_port}",
         markup=False,
+        soft_wrap=True,
     )
     out.print("Stop:       Ctrl-C stops the service, calls go on; `ecoute down` lets calls end and stops the PBX.")
-    out.print(f"ready: {url_of(settings)}", markup=False)
+    out.print(f"ready: {url_of(settings)}", markup=False, soft_wrap=True)

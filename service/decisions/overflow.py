@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pbx.calls import LiveCall
 from pbx.facts import Stage
 from service.queues.model import NATIONAL_QUEUE
-from service.world import LinkState, World
+from service.world import Line, LinkState, World
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,24 +35,32 @@ Decision = Stay | Offer
 def decide(world: World, call: LiveCall, pbx: str, now: float) -> Decision:
     """`now`: epoch seconds on the PBX's clock, as are the call's times."""
     line = world.lines[pbx]
+    why = _cannot(world, line, call) or _need_not(world, line, call, now)
+    return Stay(why) if why else Offer(_target(world, call.call_id))
+
+
+def _cannot(world: World, line: Line, call: LiveCall) -> str:
+    """Why the caller cannot be offered a centre; empty if they can."""
     if line.link is not LinkState.UP:
-        return Stay("pbx-not-connected")
+        return "pbx-not-connected"
     if call.stage is not Stage.WAITING or call.queue != NATIONAL_QUEUE or call.waiting_since is None:
-        return Stay("not-waiting")
+        return "not-waiting"
     if not world.routes.any():
-        return Stay("no-routes")
-    if call.ringing:
-        return Stay("a-listener-is-ringing")
+        return "no-routes"
+    return "a-listener-is-ringing" if call.ringing else ""
+
+
+def _need_not(world: World, line: Line, call: LiveCall, now: float) -> str:
+    """Why there is no need to offer a centre now; empty if there is."""
     if world.withdrawal_in_flight(call.call_id, now):
-        return Stay("in-flight")
+        return "in-flight"
     if call.last_overflow_at is not None and now - call.last_overflow_at < world.rules.again_after_seconds:
-        return Stay("offered-lately")
+        return "offered-lately"
     staffing = line.staffing(NATIONAL_QUEUE)
     if staffing.free:
-        return Stay("somebody-is-free")
-    if staffing.signed_in and now - call.waiting_since < world.rules.after_seconds:
-        return Stay("not-yet")
-    return Offer(_target(world, call.call_id))
+        return "somebody-is-free"
+    waited = now - (call.waiting_since or now)
+    return "not-yet" if staffing.signed_in and waited < world.rules.after_seconds else ""
 
 
 def _target(world: World, call_id: str) -> str:

@@ -80,23 +80,24 @@ def doing(interface: str, member: Member | None, call: LiveCall | None, reachabl
 
     A conversation outlives the membership: a listener who signed out while talking is talking.
     """
-    if call is not None:
-        if call.stage is Stage.TALKING and call.listener == interface:
-            return Doing(ListenerState.TALKING, "", call.call_id)
-        if interface in call.ringing:
-            return Doing(ListenerState.RINGING, "", call.call_id)
+    if call is not None and call.stage is Stage.TALKING and call.listener == interface:
+        return Doing(ListenerState.TALKING, "", call.call_id)
+    if call is not None and interface in call.ringing:
+        return Doing(ListenerState.RINGING, "", call.call_id)
     if member is None or not member.queues:
         return ABSENT
     on_the_phone = member.device in _ON_THE_PHONE
     if member.paused and not (on_the_phone and member.pause_reason == WRAP_UP):
         return _paused(member.pause_reason)
+    return Doing(_unpaused(member.device, reachable=reachable, on_the_phone=on_the_phone))
+
+
+def _unpaused(device: DeviceState, *, reachable: bool, on_the_phone: bool) -> ListenerState:
     if on_the_phone:
-        return Doing(ListenerState.TALKING)
-    if not reachable or member.device in (DeviceState.UNREACHABLE, DeviceState.INVALID):
-        return Doing(ListenerState.UNREACHABLE)
-    if member.device is DeviceState.RINGING:
-        return Doing(ListenerState.RINGING)
-    return Doing(ListenerState.FREE)
+        return ListenerState.TALKING
+    if not reachable or device in (DeviceState.UNREACHABLE, DeviceState.INVALID):
+        return ListenerState.UNREACHABLE
+    return ListenerState.RINGING if device is DeviceState.RINGING else ListenerState.FREE
 
 
 def _paused(reason: str) -> Doing:

@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 import structlog
 
 from pbx.commands import ReloadPhones
-from pbx.link import CommandRefused, NotConnected, OutcomeUnknown, PbxLink
 from pbx.layout import Layout
+from pbx.link import CommandRefused, NotConnected, OutcomeUnknown, PbxLink
 from pbx.phones import PhoneAccount, write_accounts
 from service.accounts.use_cases import phone_accounts
 from service.keys import Keyring

@@ -80,9 +80,7 @@ async def end_call(live: Live, viewer: Viewer, call_id: str) -> None:
     if call.listener != interface_of(viewer.account_id):
         raise Forbidden("not-your-call", "Only the listener in the conversation may end it.")
     if call.stage is not Stage.TALKING or not call.listener_channel:
-        raise Conflict(
-            "not-in-conversation", "There is no conversation to end: the caller is being called back to you."
-        )
+        raise Conflict("not-in-conversation", "There is no conversation to end now: look at the page's state.")
     await live.send(EndConversation(pbx=pbx, channel=call.listener_channel))
 
 

@@ -10,7 +10,9 @@ from typing import Any
 
 from pbx.calls import LiveCall
 from pbx.facts import Stage
-from service.calls.known import KnownCaller
+from service.calls.known import UNKNOWN, KnownCaller
+from service.calls.lookup import Lookup, Question
+from service.cases.schemas import Known
 from service.listeners.model import ListenerState, account_of
 from service.push.audiences import Kind
 from service.push.hub import Board
@@ -47,11 +49,13 @@ class Views:
 
     world: World
     board: Board
+    lookup: Lookup
     clock: Callable[[], float] = time.time
     contacts: dict[int, ListenerContact] = field(default_factory=dict)
     ending_wrapup: set[int] = field(default_factory=set)
     _shown: dict[int, _Shown] = field(default_factory=dict)
     _offered: dict[str, set[int]] = field(default_factory=dict)
+    _told: set[tuple[str, int]] = field(default_factory=set)
 
     def refresh(self, pbx: str, touched: Touched, now: float) -> None:
         """Show again what a batch touched. `now`: epoch seconds, the PBX's clock."""
@@ -161,13 +165,16 @@ class Views:
         }
         self.board.show(Kind.LISTENER, str(account_id), entry)
 
-    def learn(self, call_id: str, known: KnownCaller) -> None:
+    def learn(self, question: Question, known: KnownCaller) -> None:
         """What is known about a caller was found."""
-        found = self.world.find_call(call_id)
+        found = self.world.find_call(question.call_id)
         if found is None:
             return
-        self.world.known[call_id] = known
-        self._show_offers(found[0], call_id)
+        if question.account_id is None:
+            self.world.known[question.call_id] = known
+        else:
+            self.world.known_to[question.call_id, question.account_id] = known
+        self._show_offers(found[0], question.call_id)
         self.board.flush()
 
     def show_again(self, account_id: int) -> None:
@@ -195,26 +202,42 @@ class Views:
         if call is not None:
             rung = {account for account in map(account_of, call.ringing) if account is not None}
             for account_id in rung:
-                self.board.show(Kind.OFFER, call_id, self._offer_value(call, account_id), account_id)
+                self._show_offer(call, account_id)
         self._withdraw_offers(call_id, keep=rung)
         if rung:
             self._offered[call_id] = rung
 
+    def _show_offer(self, call: LiveCall, account_id: int) -> None:
+        known = self._known_to(call, account_id)
+        shown = self.board.value(Kind.OFFER, call.call_id, account_id)
+        value = {
+            "call_id": call.call_id,
+            "rung_at": shown["rung_at"] if shown else iso(self.world.rung_at.get((call.call_id, account_id))),
+            "returning": call.stage is Stage.LOST,
+            **known.model_dump(mode="json"),
+        }
+        self.board.show(Kind.OFFER, call.call_id, value, account_id)
+        if known.cases and (call.call_id, account_id) not in self._told:
+            self._told.add((call.call_id, account_id))
+            self.lookup.shown(account_id, known)
+
+    def _known_to(self, call: LiveCall, account_id: int) -> Known:
+        """What this listener may know; somebody to whom one of the cases is closed is looked up for themselves."""
+        found = self.world.known.get(call.call_id)
+        if found is None:
+            return UNKNOWN
+        if account_id not in found.closed_to:
+            return found.known
+        personal = self.world.known_to.get((call.call_id, account_id))
+        if personal is not None:
+            return personal.known
+        self.lookup.ask(Question(call.call_id, call.caller_token, account_id))
+        return UNKNOWN
+
     def _withdraw_offers(self, call_id: str, keep: set[int]) -> None:
         for account_id in self._offered.pop(call_id, set()) - keep:
             self.board.remove(Kind.OFFER, call_id, account_id)
-
-    def _offer_value(self, call: LiveCall, account_id: int) -> dict[str, Any]:
-        known = self.world.known.get(call.call_id)
-        shown = self.board.value(Kind.OFFER, call.call_id, account_id)
-        rung_at = shown["rung_at"] if shown else iso(self.world.rung_at.get((call.call_id, account_id)))
-        return {
-            "call_id": call.call_id,
-            "rung_at": rung_at,
-            "returning": call.stage is Stage.LOST,
-            **EMPTY_OFFER,
-            **(known.shown if known is not None else {}),
-        }
+            self._told.discard((call_id, account_id))
 
     def set_contact(self, account_id: int, contact: ListenerContact) -> None:
         """The recorder committed (or somebody changed) this listener's current contact."""
@@ -238,13 +261,3 @@ class Views:
         live = found is not None and account_of(found[1].listener) == account_id
         value = {**contact.view, "call_live": live}
         self.board.show(Kind.CONTACT, str(contact.contact_id), value, account_id)
-
-
-#: an offer of a caller of whom nothing is known yet
-EMPTY_OFFER: Mapping[str, Any] = {
-    "number": "unknown",
-    "shielded": False,
-    "contacts": 0,
-    "last_contact_at": None,
-    "cases": [],
-}

@@ -60,12 +60,9 @@ class Store:
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncSession]:
-        """A session for reading alone: one consistent picture on SQLite; nothing done in it is kept."""
+        """A session for reading alone; nothing done in it is kept. What was read may be used after the block."""
         async with self._session() as session:
-            try:
-                yield session
-            finally:
-                await session.rollback()
+            yield session
 
     async def upgrade(self) -> None:
         """Bring the schema to the newest revision. Safe to call from several processes at once."""

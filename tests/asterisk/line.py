@@ -20,7 +20,7 @@ from tests.support.witness import Witness
 TIMES = {
     "overflow_after": 3,
     "overflow_again": 6,
-    "grace": 6,
+    "grace": 9,
     "centre_ring": 3,
     "press_one": 5,
     "queue_round": 4,

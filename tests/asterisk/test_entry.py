@@ -36,7 +36,7 @@ def test_the_shipped_files_load_without_one_warning_and_a_call_adds_none(line: L
     phone = line.listener("l1")
     caller = line.caller(number("+33639980001"))
     line.ami.step("connecting")
-    phone.hang_up()
+    phone.hang_up(reason="Q.850;cause=31")
     until(lambda: caller.was_hung_up_on, "the caller is let go")
     assert line.complaints() == []
 
@@ -75,7 +75,7 @@ def test_the_number_is_out_of_sight_and_only_the_key_brings_it_back(line: Line) 
     assert abs(int(arrived) - caller.messages()[0].at) < 2
     line.ami.step("connecting")
     assert step.call in phone.rung[0].header("From")  # what the listener's phone shows
-    phone.hang_up()
+    phone.hang_up(reason="Q.850;cause=31")
     line.ami.step("ended")
     line.pbx.console("database show")
     left = [file for file in line.pbx.layout.data.rglob("*") if file.is_file()]

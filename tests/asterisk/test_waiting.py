@@ -29,7 +29,7 @@ def test_whoever_came_first_is_answered_first_whatever_the_rounds(line: Line) ->
         calls.append(line.ami.step("queued", nth=nth).call)
         time.sleep(1.1)  # arrivals count by the second
     until(lambda: sum(e.get("Event") == "QueueCallerJoin" for e in line.ami.events) >= 6, "all went round", 20)
-    phone = line.listener("l1", talk=0.8)
+    phone = line.listener("l1", talk=1.2)
     for nth, call in enumerate(calls, start=1):
         assert line.ami.step("connecting", nth=nth).call == call
         line.ami.step("ended", nth=nth)

@@ -127,7 +127,5 @@ def test_the_shipped_prompts_render(tmp_path: Path) -> None:
     layout = Layout.of(tmp_path, "pbx1")
     prompts.install(tmp_path / "cache", layout, quiet)
     assert (layout.sounds / "fr/welcome.alaw").stat().st_size / 8000 < 6.0  # the notice is short: DESIGN.md
-    for language in prompts.VOICES:
-        assert len(list((layout.sounds / language).rglob("*.alaw"))) == len(
-            list(prompts.collect(SOURCES / "asterisk-config" / "prompts"))
-        ) / len(prompts.VOICES)
+    for prompt in prompts.collect(SOURCES / "asterisk-config" / "prompts"):
+        assert (layout.sounds / prompt.language / f"{prompt.name}.sln16").stat().st_size > 0

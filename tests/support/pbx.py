@@ -10,9 +10,11 @@ is filled the first time.
 from __future__ import annotations
 
 import fcntl
+import functools
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -56,7 +58,9 @@ def reserve_ports() -> Ports:
         _LOCKS.chmod(0o1777)
     for base in range(_FIRST, _LAST, _BLOCK):
         file = _LOCKS / str(base)
-        lock = os.fdopen(os.open(file, os.O_RDONLY | os.O_CREAT, 0o644), "r")
+        with suppress(FileExistsError):
+            file.touch(0o644, exist_ok=False)  # another user's is opened without O_CREAT: fs.protected_regular
+        lock = file.open()
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -128,20 +132,29 @@ class PbxUnderTest:
     ) -> None:
         if error is not None:
             sys.stderr.write(f"--- Asterisk said:\n{self.log()[-6000:]}\n")
-        self.stop()
+        if running := process.find(self.layout):
+            running.kill()  # nothing is to be kept, and no test waits for a goodbye
+        self.ports.release()
 
 
 def the_asterisk() -> Asterisk:
-    """The Asterisk that the tests use."""
-    return install.ensure_asterisk(layout.cache_dir(os.environ), quiet)
+    """The Asterisk that the tests use; its cache is looked through once for all."""
+    return _from_cache(layout.cache_dir(os.environ))
+
+
+@functools.cache
+def _from_cache(cache: Path) -> Asterisk:
+    return install.ensure_asterisk(cache, quiet)
 
 
 def start_test_pbx(tmp_path: Path, *, sources: Path = SOURCES, sounds: bool = True, **values: Any) -> PbxUnderTest:
     """Start a PBX below `tmp_path`; `values` are fields of `SiteConfig`. One `tmp_path` may hold several, by `pbx`.
 
-    The trunk is whoever calls from 127.0.0.1; by default its outbound calls go to the first spare port.
+    The trunk is whoever calls from 127.0.0.1; by default its outbound calls go to the first spare port. With
+    a `certificate` and its `private_key`, the WebSocket of browser phones is on `ports.tls` too.
     """
     asterisk = the_asterisk()
+    tls = "certificate" in values
     block = reserve_ports()
     try:
         trunk = site.TrunkByAddress(addresses=("127.0.0.1",), server=f"127.0.0.1:{block.spare[0]}")
@@ -155,6 +168,7 @@ def start_test_pbx(tmp_path: Path, *, sources: Path = SOURCES, sounds: bool = Tr
                 "ami_port": block.ami,
                 "rtp_start": block.rtp_start,
                 "rtp_end": block.rtp_end,
+                "tls_port": block.tls if tls else 0,
                 **values,
             }
         )

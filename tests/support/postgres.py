@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.support.wait import until_sync
+from tests.support.wait import until
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ def running_postgres() -> Iterator[Postgres]:
             )
         server = Postgres(programs, folder, process)
         try:
-            until_sync(server.answers, timeout=30, what="PostgreSQL takes connections")
+            until(server.answers, "PostgreSQL takes connections", timeout=30)
             yield server
         finally:
             process.send_signal(signal.SIGINT)  # fast shutdown: connections are ended

@@ -51,7 +51,9 @@ def read(path: Path) -> list[SipMessage]:
         return []
     text = path.read_bytes().decode("utf-8", "replace")
     heads = list(_HEAD.finditer(text))
-    messages = []
+    messages: list[SipMessage] = []
+    if not heads:
+        return messages
     for head, following in zip(heads, [*heads[1:], None], strict=True):
         block = text[head.end() : following.start() if following else len(text)].lstrip("\n")
         title, _, body = block.partition("\n")

@@ -3,7 +3,7 @@
 import { request } from "./http";
 import type { CaseRecord, Contact, DiscardReason, Known, Locale, Me, NotesSaved, PhoneAccount } from "./types";
 
-type Id = string | number;
+type Id = number;
 const at = (id: Id): string => encodeURIComponent(String(id));
 
 export const signIn = (username: string, password: string): Promise<Me> =>
@@ -29,6 +29,10 @@ export const contact = (contactId: Id): Promise<Contact> => request("GET", `/con
 export const contactOfCall = (callId: string): Promise<Contact> => request("GET", `/calls/${at(callId)}/contact`);
 export const saveNotes = (contactId: Id, text: string, version: number): Promise<NotesSaved> =>
   request("PUT", `/contacts/${at(contactId)}/notes`, { text, version });
+
+/** The accused may use this contact's number, too: nothing is told on its next call before somebody checked. */
+export const shieldNumber = (contactId: Id, shielded: boolean): Promise<unknown> =>
+  request("PUT", `/contacts/${at(contactId)}/shield`, { shielded });
 
 export const linkCase = (contactId: Id, caseId: Id): Promise<unknown> =>
   request("POST", `/contacts/${at(contactId)}/case`, { case_id: caseId });

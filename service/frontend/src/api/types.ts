@@ -1,138 +1,42 @@
-/** The words of the service's HTTP interface and live feed. Times are ISO 8601 in UTC. */
+/**
+ * The words of the service's HTTP interface and live feed, by the names that the pages use. They come from the service's
+ * own description (schema.d.ts, made by `npm run types`); what that leaves open is written here.
+ */
 
-export type Locale = "fr" | "en";
-export type Role = "listener" | "supervisor" | "coordinator" | "analyst" | "dpo" | "administrator";
+import type { components } from "./schema";
 
-export interface PauseReason {
-  key: string;
-  label_fr: string;
-  label_en: string;
-}
+type Schemas = components["schemas"];
 
-export interface Me {
-  account_id: number;
-  username: string;
-  display_name: string;
-  roles: Role[];
-  locale: Locale;
-  /** Takes calls: has a phone here. */
-  listener: boolean;
-  pause_reasons: PauseReason[];
-}
+export type Locale = Schemas["Me"]["locale"];
+export type Me = Schemas["Me"];
+export type PhoneAccount = Schemas["PhoneOut"];
 
-export interface PhoneAccount {
-  endpoint: string;
-  sip_uri: string;
-  password: string;
-  websocket_url: string;
-}
-
-export interface KnownCase {
-  case_id: string | number;
-  reference: string | null;
-  status: string;
-  department: string | null;
-  opened_at: string;
-  last_contact_at: string | null;
-}
-
-export type NumberKnown = "known" | "unknown" | "anonymous";
-
+export type KnownCase = Schemas["KnownCase"];
 /** A number used before is not a person identified. */
-export interface Known {
-  number: NumberKnown;
-  shielded: boolean;
-  contacts: number;
-  last_contact_at: string | null;
-  cases: KnownCase[];
-}
+export type Known = Schemas["Known"];
 
+export type Contact = Schemas["ContactOut"];
+export type NotesSaved = Schemas["NotesSaved"];
+export type CaseRecord = Schemas["CaseOut"];
+export type CaseContact = Schemas["ContactSummary"];
+export type DiscardReason = Schemas["DiscardReason"];
+
+export type ListenerState = Schemas["ListenerState"];
+export type MyState = Schemas["MeView"];
+export type LineState = Schemas["LineView"];
+export type BoardCall = Schemas["CallView"];
+export type BoardListener = Schemas["ListenerView"];
+
+/** A call that rings at this listener's. `returning`: they were in conversation a moment ago. */
 export interface Offer extends Known {
   call_id: string;
   rung_at: string;
-  /** The caller was in conversation with this listener a moment ago. */
   returning: boolean;
 }
 
-export interface ContactView {
-  contact_id: string | number;
-  call_id: string;
-  case_id: string | number;
-  case_reference: string | null;
-  case_status: string;
-  notes_version: number;
-  saved_at: string | null;
-  started_at: string;
-  ended_at: string | null;
-  listener_name: string;
-  /** In the live feed only. */
-  call_live?: boolean;
-}
-
-export interface Contact extends ContactView {
-  notes: string;
-}
-
-export interface NotesSaved {
-  version: number;
-  saved_at: string;
-}
-
-export interface CaseRecord {
-  case_id: string | number;
-  reference: string | null;
-  status: string;
-  department: string | null;
-  centre: string | null;
-  contacts: CaseContact[];
-}
-
-export interface CaseContact {
-  contact_id: string | number;
-  started_at: string;
-  ended_at?: string | null;
-  listener_name?: string | null;
-  notes?: string | null;
-}
-
-export type ListenerState = "absent" | "free" | "ringing" | "talking" | "wrap-up" | "paused" | "unreachable";
-
-export interface MyState {
-  state: ListenerState;
-  pause_reason: string | null;
-  since: string | null;
-  phone_reachable: boolean;
-  ending_wrapup: boolean;
-}
-
-export interface LineState {
-  state: "up" | "lost" | "refused" | "starting";
-  as_of: string | null;
-  since: string | null;
-}
-
-export type CallStage = "entry" | "closed" | "waiting" | "talking" | "lost" | "overflow" | "ended";
-
-export interface BoardCall {
-  call_id: string;
-  stage: CallStage;
-  queue: string | null;
-  arrived_at: string;
-  waiting_since: string | null;
-  position: number | null;
-  listener_id: number | null;
-  listener_name: string | null;
-  answered_at: string | null;
-  centre: string | null;
-}
-
-export interface BoardListener {
-  account_id: number;
-  name: string;
-  state: ListenerState;
-  pause_reason: string | null;
-  since: string | null;
-  queues: string[];
+/** The listener's own contact until their writing-up has ended; the text of the notes never travels in the feed. */
+export interface ContactView extends Omit<Contact, "notes"> {
+  call_live: boolean;
 }
 
 /** What the live feed carries, by kind. */
@@ -145,6 +49,4 @@ export interface Kinds {
   listener: BoardListener;
 }
 
-export type Kind = keyof Kinds;
-
-export type DiscardReason = "wrong-number" | "hoax" | "silent";
+export type Kind = Schemas["Kind"];

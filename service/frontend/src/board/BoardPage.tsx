@@ -17,7 +17,7 @@ const FRESH_S = 4;
 export function BoardPage() {
   useEffect(() => {
     const look = (): void => {
-      now.value = Date.now() + live.clockOffset.peek();
+      now.value = lastKnown(Date.now() + live.clockOffset.peek());
       age.value = Math.max(0, Math.round((performance.now() - live.lastHeard.peek()) / 1000));
     };
     look();
@@ -52,6 +52,14 @@ export function BoardPage() {
 function trusted(): boolean {
   const lines = live.lines.value;
   return live.connected.value && age.value < FRESH_S && lines.length > 0 && lines.every((line) => line.state === "up");
+}
+
+/** Where the data stops, waiting stops growing on the board: nobody knows whether it does. */
+function lastKnown(clock: number): number {
+  const heard = clock - (performance.now() - live.lastHeard.peek());
+  const lost = live.lines.peek().find((line) => line.state !== "up" && line.as_of !== null);
+  const asOf = lost?.as_of ? Date.parse(lost.as_of) : Number.POSITIVE_INFINITY;
+  return Math.min(live.connected.peek() ? clock : heard, asOf);
 }
 
 function Age() {

@@ -16,7 +16,7 @@ export function lists(calls: Iterable<BoardCall>): Lists {
   for (const call of calls) {
     if (call.stage === "waiting" || call.stage === "lost") waiting.push(call);
     else if (call.stage === "talking") talking.push(call);
-    else if (call.stage !== "ended") others.push(call);
+    else others.push(call);
   }
   const byArrival = (a: BoardCall, b: BoardCall): number => a.arrived_at.localeCompare(b.arrived_at);
   return { waiting: waiting.sort(byArrival), talking: talking.sort(byArrival), others: others.sort(byArrival) };

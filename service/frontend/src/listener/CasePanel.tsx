@@ -15,7 +15,7 @@ export function CasePanel({ callId }: { callId: string }) {
   return (
     <section class="card tight case" aria-labelledby="case-title">
       <h2 id="case-title">{w.title}</h2>
-      {ours === null ? <p class="hint">{w.afterReturn}</p> : <Current key={String(ours.case_id)} contact={ours} />}
+      {ours === null ? <p class="hint">{w.afterReturn}</p> : <Current key={ours.case_id} contact={ours} />}
       <KnownCases callId={callId} contact={ours} />
     </section>
   );
@@ -75,6 +75,7 @@ function Keep({ contact, busy, act }: Act) {
           }}
         >
           <option value="">{w.choose}</option>
+          <option value="00">{w.notSaid}</option>
           {DEPARTMENTS.map(([code, name]) => (
             <option key={code} value={code}>
               {code} – {name}

@@ -1,6 +1,6 @@
 import { useSignal } from "@preact/signals";
-import { caseRecord, linkCase } from "../api/service";
-import type { CaseRecord, ContactView, KnownCase } from "../api/types";
+import { contact as askContact, caseRecord, linkCase } from "../api/service";
+import type { CaseContact, CaseRecord, ContactView, KnownCase } from "../api/types";
 import { clockTime, day, words } from "../i18n";
 import { knownOf } from "./caller";
 
@@ -18,7 +18,7 @@ export function KnownCases({ callId, contact }: { callId: string; contact: Conta
       ) : (
         <ul class="plain">
           {others.map((found) => (
-            <Known key={String(found.case_id)} found={found} contact={contact} />
+            <Known key={found.case_id} found={found} contact={contact} />
           ))}
         </ul>
       )}
@@ -95,15 +95,46 @@ function Record({ record }: { record: CaseRecord }) {
       {record.contacts.length === 0 && <p class="hint">{w.noHistory}</p>}
       <ul class="plain">
         {record.contacts.map((visit) => (
-          <li key={String(visit.contact_id)}>
-            <p class="hint">
-              {day(visit.started_at)}, {clockTime(visit.started_at)}
-              {visit.listener_name ? ` · ${visit.listener_name}` : ""}
-            </p>
-            {visit.notes ? <p class="stored-text">{visit.notes}</p> : null}
-          </li>
+          <Visit key={visit.contact_id} visit={visit} />
         ))}
       </ul>
     </div>
+  );
+}
+
+/** One earlier conversation; its notes are read by a click of their own. */
+function Visit({ visit }: { visit: CaseContact }) {
+  const w = words.value.case;
+  const notes = useSignal<string | null>(null);
+  const failing = useSignal(false);
+  const read = async (): Promise<void> => {
+    failing.value = false;
+    try {
+      notes.value = (await askContact(visit.contact_id)).notes;
+    } catch {
+      failing.value = true;
+    }
+  };
+  return (
+    <li class="known-case">
+      <p class="hint">
+        {day(visit.started_at)}, {clockTime(visit.started_at)}
+        {visit.listener_name === null ? "" : ` · ${visit.listener_name}`}
+      </p>
+      {notes.value !== null ? (
+        <p class="stored-text">{notes.value}</p>
+      ) : visit.has_notes ? (
+        <div>
+          <button type="button" class="button small" data-testid="read-notes" onClick={() => void read()}>
+            {w.readNotes}
+          </button>
+        </div>
+      ) : (
+        <p class="hint">{w.noNotes}</p>
+      )}
+      <p class="form-error" role="alert">
+        {failing.value && w.notShown}
+      </p>
+    </li>
   );
 }

@@ -72,8 +72,8 @@ function Sound() {
   const w = words.value.phone;
   const raw = useSignal(rawAudio());
   return (
-    <details class="card tight fold">
-      <summary>{w.sound}</summary>
+    <section class="card tight" aria-labelledby="sound-title">
+      <h2 id="sound-title">{w.sound}</h2>
       <label class="tick">
         <input
           type="checkbox"
@@ -101,7 +101,7 @@ function Sound() {
         <Icon name="bell" />
         {w.testRing}
       </button>
-    </details>
+    </section>
   );
 }
 

@@ -1,4 +1,6 @@
+import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
+import { shieldNumber } from "../api/service";
 import type { Known } from "../api/types";
 import { live } from "../app/station";
 import { day, words } from "../i18n";
@@ -59,6 +61,33 @@ export function WhoPanel({ callId }: { callId: string }) {
           {w.confirm}
         </button>
       )}
+      {typeof known === "object" && known !== null && <Shield callId={callId} known={known} />}
     </section>
+  );
+}
+
+/** The accused often shares the telephone: the listener can see to it that nothing is told to whoever calls next. */
+function Shield({ callId, known }: { callId: string; known: Known }) {
+  const w = words.value.who;
+  const done = useSignal<"" | "done" | "failed">("");
+  const contact = live.contact.value;
+  if (known.shielded || known.number === "anonymous" || contact?.call_id !== callId) return null;
+  const shield = async (): Promise<void> => {
+    try {
+      await shieldNumber(contact.contact_id, true);
+      done.value = "done";
+    } catch {
+      done.value = "failed";
+    }
+  };
+  return (
+    <details class="shield">
+      <summary>{w.shieldTitle}</summary>
+      <p class="hint">{w.shieldHelp}</p>
+      <button type="button" class="button small" data-testid="shield-number" onClick={() => void shield()}>
+        {w.shield}
+      </button>
+      <p role="status">{done.value === "done" ? w.shieldDone : done.value === "failed" ? w.shieldFailed : ""}</p>
+    </details>
   );
 }

@@ -8,7 +8,7 @@ import { ApiError } from "../api/http";
 import type { Contact, NotesSaved } from "../api/types";
 import { backoff } from "../live/backoff";
 
-type Id = string | number;
+type Id = number;
 
 /** From the first unsaved letter to the attempt to save it. */
 export const SAVE_AFTER_MS = 500;
@@ -36,7 +36,8 @@ export class NotesDraft {
   #phase: Signal<"idle" | "saving" | "waiting" | "refused"> = signal("idle");
   #contactId: Id | null = null;
   #version: number | null = null;
-  #sent: string | null = null;
+  /** Sent without an answer: any of them may be what is stored. */
+  #unanswered: string[] = [];
   #running: Promise<void> | null = null;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #attempt = 0;
@@ -65,7 +66,8 @@ export class NotesDraft {
   type(text: string): void {
     this.text.value = text;
     if (this.#phase.value === "refused") this.#phase.value = "idle";
-    if (this.dirty && this.#phase.value === "idle") this.#schedule(SAVE_AFTER_MS);
+    // From the first unsaved letter, not from the last: who types without a pause is saved, too.
+    if (this.dirty && this.#phase.value === "idle" && this.#timer === undefined) this.#schedule(SAVE_AFTER_MS);
   }
 
   /** The service knows the contact: what is stored there comes first, what was typed meanwhile joins it. */
@@ -86,6 +88,7 @@ export class NotesDraft {
   /** Saves now. True when all that was typed is committed. */
   async flush(): Promise<boolean> {
     clearTimeout(this.#timer);
+    this.#timer = undefined;
     await this.#running;
     if (this.dirty && this.theirs.value === null) await this.#run();
     return !this.dirty && this.theirs.value === null;
@@ -107,6 +110,7 @@ export class NotesDraft {
   /** One round at a time; a second one waits for the first. */
   async #run(): Promise<void> {
     clearTimeout(this.#timer);
+    this.#timer = undefined;
     while (this.#running !== null) await this.#running;
     this.#running = this.#round().finally(() => {
       this.#running = null;
@@ -141,7 +145,8 @@ export class NotesDraft {
   #meet(stored: string): void {
     const ours = this.text.value;
     if (ours === "" && this.#stored.value === "") this.text.value = stored;
-    const known = stored === "" || stored === this.#stored.value || stored === this.#sent || stored === this.text.value;
+    const known =
+      stored === "" || stored === this.#stored.value || this.#unanswered.includes(stored) || stored === this.text.value;
     if (known) this.#stored.value = stored;
     else this.theirs.value = stored;
   }
@@ -149,12 +154,13 @@ export class NotesDraft {
   async #save(): Promise<void> {
     if (this.#contactId === null || this.#version === null) return;
     const text = this.text.value;
-    this.#sent = text;
+    if (!this.#unanswered.includes(text)) this.#unanswered.push(text);
     this.#phase.value = "saving";
     const saved = await this.service.saveNotes(this.#contactId, text, this.#version);
     this.#version = saved.version;
     this.savedAt.value = saved.saved_at;
     this.#stored.value = text;
+    this.#unanswered = [];
   }
 
   #failed(error: unknown): void {

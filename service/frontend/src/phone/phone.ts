@@ -42,6 +42,7 @@ export interface EndedCall {
 const DELIBERATE = 'Reason: Q.850;cause=31;text="listener ended"';
 const SDP_AFTER_CANDIDATE_MS = 20;
 const READY_DEADLINE_MS = 8_000;
+const READY_LINGER_MS = 500;
 const MEDIA = { iceServers: [], rtcpMuxPolicy: "require" } as const satisfies RTCConfiguration;
 
 export class Phone {
@@ -138,7 +139,13 @@ export class Phone {
         resolve(done);
       };
       sendEarly(session);
-      session.on("accepted", () => settle(true));
+      session.on("accepted", () => {
+        settle(true);
+        // The PBX did it on answering; a phone that goes on listening to its thanks would be busy for the next caller.
+        setTimeout(() => {
+          if (!session.isEnded()) session.terminate();
+        }, READY_LINGER_MS);
+      });
       session.on("failed", () => settle(false));
     });
   }

@@ -1,0 +1,87 @@
+import { describe, expect, test } from "vitest";
+import type { ListenerState, MyState } from "../src/api/types";
+import { currentCallId, modeOf, type Sources } from "../src/listener/view";
+import type { EndedCall, PhoneCall } from "../src/phone/phone";
+
+const told = (state: ListenerState, pause_reason: string | null = null): MyState => ({
+  state,
+  pause_reason,
+  since: "2026-11-21T11:00:00Z",
+  phone_reachable: true,
+  ending_wrapup: false,
+});
+const phoneCall = (stage: PhoneCall["stage"]): PhoneCall => ({
+  callId: "c1",
+  stage,
+  muted: false,
+  held: false,
+  media: "good",
+});
+const ended = (how: EndedCall["how"], answered = true): EndedCall => ({ callId: "c1", how, answered });
+const mode = (sources: Partial<Sources>) =>
+  modeOf({ me: told("free"), connected: true, call: null, ended: null, readyByPhone: false, ...sources });
+
+describe("what the listener sees", () => {
+  test("a call on the phone shows, whatever the service says", () => {
+    expect(mode({ call: phoneCall("ringing"), me: null, connected: false })).toBe("ringing");
+    expect(mode({ call: phoneCall("live"), me: told("absent") })).toBe("talking");
+  });
+
+  test.each(["absent", "free", "ringing", "wrap-up", "unreachable"] as const)("%s comes from the PBX", (state) => {
+    expect(mode({ me: told(state) })).toBe(state);
+  });
+
+  test("a conversation that is not on this page's phone is said to be elsewhere", () => {
+    expect(mode({ me: told("talking") })).toBe("elsewhere");
+  });
+
+  test("after hanging up, the view waits for the PBX's word", () => {
+    expect(mode({ me: told("talking"), ended: ended("listener") })).toBe("ending");
+    expect(mode({ me: told("wrap-up"), ended: ended("listener") })).toBe("wrap-up");
+  });
+
+  test("a lost leg says that the person is kept on the line", () => {
+    expect(mode({ me: told("paused", "reconnecting"), ended: ended("lost") })).toBe("reconnecting");
+    expect(mode({ connected: false, me: told("talking"), ended: ended("lost") })).toBe("reconnecting");
+  });
+
+  test("without the service, a call that ended leads to writing-up", () => {
+    expect(mode({ connected: false, me: told("talking"), ended: ended("other-side") })).toBe("wrap-up");
+    expect(mode({ connected: false, me: null, ended: ended("listener") })).toBe("wrap-up");
+  });
+
+  test("without the service, being ready again was said by phone", () => {
+    expect(mode({ connected: false, me: told("talking"), readyByPhone: true })).toBe("free");
+  });
+
+  test("without the service, a ring that was not answered is no conversation", () => {
+    expect(mode({ connected: false, me: told("free"), ended: ended("other-side", false) })).toBe("free");
+  });
+
+  test("an old 'talking' is not believed once the service is away and no call is here", () => {
+    expect(mode({ connected: false, me: told("talking") })).toBe("unknown");
+  });
+
+  test("before anything is known, nothing is claimed", () => {
+    expect(mode({ me: null })).toBe("unknown");
+    expect(mode({ me: null, connected: false })).toBe("unknown");
+  });
+});
+
+describe("whose notes are open", () => {
+  test("of the call on the phone", () => {
+    expect(currentCallId(phoneCall("live"), "other", null)).toBe("c1");
+  });
+
+  test("of the contact that the service knows, while another call only rings", () => {
+    expect(currentCallId(phoneCall("ringing"), "before", null)).toBe("before");
+  });
+
+  test("of the call just ended, until the service says", () => {
+    expect(currentCallId(null, null, ended("listener"))).toBe("c1");
+  });
+
+  test("of nobody after a ring that was not answered", () => {
+    expect(currentCallId(null, null, ended("other-side", false))).toBeNull();
+  });
+});

@@ -1,0 +1,58 @@
+"""A call from ring to record, with the real Asterisk, SIP phones and the service as a process of its own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import func, select
+
+from service.calls.model import Call
+from service.cases.model import Case, Contact
+from tests.integration.live.line import LiveLine
+from tests.support.sipp import number
+from tests.support.wait import until
+
+
+def record(line: LiveLine, supervisor: Any, call_id: str) -> Any:
+    """The record of a call, once it has ended."""
+
+    def look() -> Any:
+        status, found = supervisor.ask("GET", f"/calls/{call_id}")
+        return found if status == 200 and found["ended_at"] else None
+
+    return until(look, "the call's record is complete")
+
+
+def test_a_call_from_ring_to_record(tmp_path: Path) -> None:
+    with LiveLine(tmp_path) as line:
+        supervisor = line.page("supervisor")
+        page, phone = line.listener("listener1")
+        caller = line.caller(number("+33639980001"))
+        offer = until(lambda: page.one("offer"), "the page shows the offer")
+        assert offer["number"] == "unknown"
+        until(lambda: page.one("me")["state"] == "talking", "the listener talks")
+        contact = until(lambda: page.one("contact"), "the contact is on the page")
+        assert contact["call_id"] == offer["call_id"]
+        assert contact["call_live"] is True
+        assert contact["case_status"] == "draft"
+        board = supervisor.one("call")
+        assert (board["stage"], board["listener_name"]) == ("talking", "Listener1")
+        phone.hang_up(reason="Q.850;cause=31")
+        until(lambda: caller.was_hung_up_on, "the caller is let go")
+        until(lambda: page.one("me")["state"] == "wrap-up", "the listener writes")
+        assert page.one("contact")["call_live"] is False
+        page.must("POST", "/listener/resume", {})
+        until(lambda: page.one("me")["state"] == "free", "the listener is free again")
+        assert page.one("contact") is None
+        found = record(line, supervisor, offer["call_id"])
+        assert (found["result"], found["ended_by"]) == ("answered", "listener")
+        assert found["listener_id"] == line.ids["listener1"]
+        assert found["line"] == "+33199003133"
+        whats = [fact["what"] for fact in found["timeline"]]
+        assert whats == ["entered", "queued", "rung", "answered", "ended"]
+        assert supervisor.one("call") is None
+        assert line.query(lambda s: s.scalar(select(func.count()).select_from(Contact))) == 1
+        assert line.query(lambda s: s.scalar(select(func.count()).select_from(Case))) == 1
+        assert line.query(lambda s: s.scalar(select(Call.number_index))) is not None
+        assert line.stop_service() == 0

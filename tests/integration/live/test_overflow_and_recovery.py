@@ -1,0 +1,105 @@
+"""What the service decides, seen by callers and phones: overflow to a centre, and a listener whose browser died."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+from tests.integration.live.line import LiveLine, Page
+from tests.support.sipp import number
+from tests.support.wait import until
+
+
+def timeline(supervisor: Page, call_id: str) -> list[dict[str, Any]]:
+    """What is stored of a call until now."""
+    status, found = supervisor.ask("GET", f"/calls/{call_id}")
+    return found["timeline"] if status == 200 else []
+
+
+def details(supervisor: Page, call_id: str, what: str) -> list[dict[str, Any]]:
+    return [fact["detail"] for fact in timeline(supervisor, call_id) if fact["what"] == what]
+
+
+def test_with_nobody_signed_in_the_caller_is_offered_a_centre_and_keeps_their_place(tmp_path: Path) -> None:
+    with LiveLine(tmp_path) as line:
+        supervisor = line.page("supervisor")
+        caller = line.caller(number("+33639980010"))
+        call_id = until(lambda: supervisor.one("call"), "the caller is on the board")["call_id"]
+        until(lambda: details(supervisor, call_id, "overflow"), "the caller is offered a centre", 30)
+        assert details(supervisor, call_id, "overflow") == [{"target": "ask", "by": "service"}]
+        until(lambda: len(details(supervisor, call_id, "queued")) == 2, "who keys nothing waits again", 40)
+        assert caller.lives
+        assert supervisor.one("call")["position"] == 1
+        assert supervisor.one("call")["stage"] == "waiting"
+
+
+def test_a_caller_with_a_known_case_is_brought_to_the_centre_of_its_department(tmp_path: Path) -> None:
+    with LiveLine(tmp_path) as line:
+        supervisor = line.page("supervisor")
+        page, phone = line.listener("listener1")
+        first = line.caller(number("+33639980011"))
+        contact = until(lambda: page.one("contact"), "the listener talks")
+        phone.hang_up(reason="Q.850;cause=31")
+        until(lambda: first.was_hung_up_on, "the first call is over")
+        page.must("POST", f"/cases/{contact['case_id']}/keep", {"department": "38"})
+        page.must("POST", "/listener/sign-out", {})
+        until(lambda: supervisor.one("call") is None and not supervisor.all("listener"), "nobody is there")
+        second = line.caller(number("+33639980011"))
+        call_id = until(lambda: supervisor.one("call"), "they ring again")["call_id"]
+        until(lambda: details(supervisor, call_id, "centre-refused"), "the centre was called and did not answer", 40)
+        assert details(supervisor, call_id, "overflow") == [{"target": "centre:centre-38", "by": "service"}]
+        assert details(supervisor, call_id, "centre-called") == [{"centre": "centre-38", "way": "queue"}]
+        until(lambda: len(details(supervisor, call_id, "queued")) >= 2, "they wait again")
+        assert second.lives
+
+
+def test_a_number_used_before_is_on_the_offer(tmp_path: Path) -> None:
+    with LiveLine(tmp_path) as line:
+        page, phone = line.listener("listener1")
+        first = line.caller(number("+33639980012"))
+        contact = until(lambda: page.one("contact"), "the listener talks")
+        phone.hang_up(reason="Q.850;cause=31")
+        until(lambda: first.was_hung_up_on, "the first call is over")
+        page.must("POST", f"/cases/{contact['case_id']}/keep", {"department": "38"})
+        reference = until(lambda: (page.one("contact") or {}).get("case_reference"), "the page shows the reference")
+        page.must("POST", "/listener/resume", {})
+        line.caller(number("+33639980012"))
+        offer = until(lambda: page.one("offer"), "the phone rings")
+        assert (offer["number"], offer["contacts"]) == ("known", 1)
+        assert [case["reference"] for case in offer["cases"]] == [reference]
+
+
+def test_a_caller_whose_listener_lost_page_and_phone_is_freed_at_once_and_goes_to_the_other(tmp_path: Path) -> None:
+    with LiveLine(tmp_path, recovery={"settle_seconds": 1, "grace_seconds": 6}) as line:
+        supervisor = line.page("supervisor")
+        page, phone = line.listener("listener1")
+        caller = line.caller(number("+33639980013"))
+        call_id = until(lambda: page.one("contact"), "the listener talks")["call_id"]
+        other, _other_phone = line.listener("listener2")
+        lost_at = time.monotonic()
+        page.close_live()
+        phone.register(line.pbx.ports.sip, f"l{line.ids['listener1']}", "secret-of-tests", expires=0)
+        until(lambda: details(supervisor, call_id, "listener-lost"), "the caller is freed from the dead leg")
+        assert time.monotonic() - lost_at < 3
+        until(lambda: other.one("contact"), "the other listener talks with them")
+        assert other.one("contact")["call_id"] == call_id
+        assert caller.lives
+        answers = details(supervisor, call_id, "answered")
+        assert [answer["interface"] for answer in answers] == [
+            f"PJSIP/l{line.ids['listener1']}",
+            f"PJSIP/l{line.ids['listener2']}",
+        ]
+
+
+def test_losing_the_page_alone_keeps_the_conversation(tmp_path: Path) -> None:
+    with LiveLine(tmp_path) as line:
+        supervisor = line.page("supervisor")
+        page, phone = line.listener("listener1")
+        line.caller(number("+33639980014"))
+        call_id = until(lambda: page.one("contact"), "the listener talks")["call_id"]
+        page.close_live()
+        ticks = len(supervisor.messages)
+        until(lambda: len([m for m in supervisor.messages[ticks:] if m["type"] == "tick"]) >= 3, "some seconds pass")
+        assert phone.talks
+        assert details(supervisor, call_id, "listener-lost") == []
