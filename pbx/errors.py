@@ -16,6 +16,7 @@ class SetupError(Exception):
     """
 
     def __init__(self, error_id: str, sentence: str, mend: str) -> None:
+        sentence = f"{sentence.strip().rstrip('.')}."  # some end in what another program said
         super().__init__(f"{sentence} {mend}")
         self.id = error_id
         self.sentence = sentence

@@ -70,7 +70,7 @@ class CallQueued(CallFact):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListenerRung(CallFact):
-    """A phone rings for the call. `interface`: `PJSIP/l12`."""
+    """A phone rings for the call. `interface`: `PJSIP/l12`. `queue` is `return` where a lost listener is rung again."""
 
     interface: str
     queue: str
@@ -97,8 +97,8 @@ class AnsweredVia(StrEnum):
 class CallAnswered(CallFact):
     """Caller and person are bridged: hear each other.
 
-    `interface`: `PJSIP/l12` of a listener, or the centre's id where a telephone answered. `queue`: of the queue that
-    offered the call, the centre's id for a telephone.
+    `interface`: `PJSIP/l12` of a listener, or the centre's id where a telephone answered. `queue`: the queue that
+    offered the call, the one before for a listener who came back, the centre's id for a telephone.
     """
 
     interface: str

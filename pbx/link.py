@@ -186,6 +186,9 @@ class PbxLink:
         except CommandFailed as error:
             log.warning("the PBX %s did not answer as it should: %s", self.config.pbx, error)
             protocol.end("snapshot-failed" if not self.connected else error.id)
+        except Exception:
+            log.exception("the snapshot of PBX %s could not be taken", self.config.pbx)
+            protocol.end("snapshot-failed")
 
     async def _snapshot(self, session: Session, protocol: PbxProtocol) -> None:
         with contextlib.suppress(TimeoutError):

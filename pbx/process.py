@@ -176,17 +176,9 @@ def _launch(way: ways.Way, layout: Layout, files: int) -> RunningPbx:
         layout.start_log.write_bytes(b"")
         layout.pid_file.unlink(missing_ok=True)
         (layout.run / "asterisk.pid").unlink(missing_ok=True)
-        script = (
-            "sh",
-            "-c",
-            _LAUNCH,
-            "launch",
-            str(layout.pid_file),
-            str(layout.start_log),
-            str(files),
-            str(layout.data),
-        )
-        subprocess.run(["setsid", "--fork", *script, *way.command], env=ways.ENVIRONMENT, check=True)
+        where = map(str, (layout.pid_file, layout.start_log, files, layout.data))
+        script = ("setsid", "--fork", "sh", "-c", _LAUNCH, "launch", *where)
+        subprocess.run([*script, *way.command], env=ways.ENVIRONMENT, check=True)
         if running := _ready(layout, deadline):
             return running
         said = layout.start_log.read_text(errors="replace")

@@ -13,6 +13,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable
+from typing import NoReturn
 
 from panoramisk.actions import Action
 from panoramisk.ami_protocol import AMIProtocol
@@ -178,6 +179,10 @@ class PbxProtocol(AMIProtocol):  # type: ignore[misc]  # panoramisk ships no typ
         self._lists += pending.as_list
         self.transport.write(str(action).encode())
         return action_id
+
+    def send(self, data: object, as_list: bool = False) -> NoReturn:
+        """panoramisk's way has neither deadline nor guard against line ends."""
+        raise TypeError("actions go through Session.ask")
 
     def forget(self, action_id: str) -> None:
         """Nobody waits any more: a late answer is dropped."""

@@ -127,7 +127,7 @@ def _wire(settings: Settings, pbx: Pbx, service: Service, keyring: Keyring, numb
         on_connected=service.connected,
     )
     live.links[pbx.id] = link
-    live.phones[pbx.id] = phones.synchronise
+    live.phones[pbx.id] = phones.ensure
     live.websocket_urls[pbx.id] = websocket_url(pbx)
     return PbxParts(link, pump, recorder, provisioning)
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 
 class ServiceError(Exception):
-    """Base of all. `error_id`: stable, kebab-case. `message`: what to do next. `field`: of the body, if one is at fault.
+    """Base of all. `error_id`: stable, kebab-case. `message`: what to do next. `field`: of the body, if it is at fault.
 
     `details`: further JSON values for the page, put beside `id` and `message`.
     """

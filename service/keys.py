@@ -136,9 +136,7 @@ def load_keyring(data_dir: Path, *, create: bool = True) -> Keyring:
         mode = path.stat().st_mode
         text = path.read_text(encoding="ascii")
     except FileNotFoundError:
-        raise KeysError(
-            "master-key-missing", f"{path}: there is no master key; restore it from its backup."
-        ) from None
+        raise KeysError("master-key-missing", f"{path}: there is no master key; restore it from its backup.") from None
     if mode & 0o077:
         raise KeysError("master-key-exposed", f"{path}: others may read it; run: chmod 600 {path}")
     try:

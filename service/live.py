@@ -19,12 +19,12 @@ from service.push.views import Views
 from service.settings import Settings
 from service.world import LinkState, Person, World
 
-Synchronise = Callable[[], Awaitable[None]]
+EnsurePhone = Callable[[str, str], Awaitable[None]]
 
 
 @dataclass(slots=True)
 class Live:
-    """By PBX id: `links`; `phones`, which tells the PBX all phone accounts; `websocket_urls`, as browsers reach it."""
+    """By PBX id: `links`; `phones`, which makes a PBX know a phone; `websocket_urls`, as browsers reach it."""
 
     settings: Settings
     world: World
@@ -33,7 +33,7 @@ class Live:
     presence: Presence
     lookup: Lookup
     links: dict[str, PbxLink] = field(default_factory=dict)
-    phones: dict[str, Synchronise] = field(default_factory=dict)
+    phones: dict[str, EnsurePhone] = field(default_factory=dict)
     websocket_urls: dict[str, str] = field(default_factory=dict)
 
     def meet(self, viewer: Viewer) -> None:
@@ -55,10 +55,10 @@ class Live:
         line, call = found
         return line.pbx, call
 
-    async def synchronise_phones(self) -> None:
-        """Every PBX knows the phones that are committed now."""
-        for synchronise in self.phones.values():
-            await synchronise()
+    async def ensure_phone(self, endpoint: str, password: str) -> None:
+        """Every PBX knows this phone, so that it can register at once."""
+        for ensure in self.phones.values():
+            await ensure(endpoint, password)
 
     async def send(self, command: Command) -> Reply:
         """Ask the PBX, for a person who clicked: what they see changes when the PBX's event comes back."""

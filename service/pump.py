@@ -22,7 +22,7 @@ from service.calls.lookup import Lookup, Question
 from service.calls.recorder import Recorder
 from service.decisions.overflow import Offer, decide
 from service.decisions.recovery import find_lost_leg
-from service.listeners.model import account_of
+from service.listeners.model import ListenerState, account_of
 from service.push.presence import Presence
 from service.push.views import Views
 from service.world import Line, LinkState, World
@@ -57,6 +57,7 @@ class Pump:
         self._recorder = recorder
         self._lookup = lookup
         self._on_connected = on_connected
+        self._writing: set[int] = set()
         self._commands: asyncio.Queue[Command] = asyncio.Queue(COMMAND_LIMIT)
         world.lines[self.pbx] = Line(self.pbx, link.state, since=self.now())
 
@@ -97,28 +98,27 @@ class Pump:
         for fact in facts:
             if isinstance(fact, PbxConnected):
                 self._on_connected(self.pbx)
-                self._end_writing(set(self._views.contacts))
+                self._look_at_writing(set(self._views.contacts) | self._writing)
             elif isinstance(fact, MemberChanged | MemberRemoved):
                 account_id = account_of(fact.interface)
                 if account_id is not None:
-                    self._end_writing({account_id})
+                    self._look_at_writing({account_id})
 
-    def _end_writing(self, accounts: set[int]) -> None:
-        """Their contact leaves the page of those who neither talk about it nor write any more."""
+    def _look_at_writing(self, accounts: set[int]) -> None:
+        """Who ended their wrap-up is in contact no more, also where the database does not know of the contact yet."""
         for account_id in accounts:
-            contact = self._views.contacts.get(account_id)
-            if contact is None or self._world.writing(account_id):
-                continue
-            found = self._world.find_call(contact.call_id)
-            if found is not None and account_of(found[1].listener) == account_id:
-                continue
-            self._views.drop_contact(account_id)
-            self._recorder.writing_ended(account_id, datetime.fromtimestamp(self.now(), UTC))
+            if self._world.writing(account_id) or self._world.doing(account_id).state is ListenerState.TALKING:
+                self._writing.add(account_id)
+            elif account_id in self._writing or account_id in self._views.contacts:
+                self._writing.discard(account_id)
+                self._views.drop_contact(account_id)
+                self._recorder.writing_ended(account_id, datetime.fromtimestamp(self.now(), UTC))
         self._views.board.flush()
 
     def _decide(self) -> None:
         """Evaluate what is level-triggered: callers who wait, legs whose browser died."""
         line = self._world.lines[self.pbx]
+        line.begin_round()
         now = self.now()
         for call in line.state.calls.values():
             if call.stage is not Stage.WAITING:
@@ -130,7 +130,7 @@ class Pump:
                     self._world.withdrawal_sent(call.call_id, now)
         lost = find_lost_leg(self._world, self.pbx, self._presence.sockets, time.monotonic())
         if lost is not None and self._ask(DropLostLeg(pbx=self.pbx, channel=lost.channel)):
-            self._world.dropped_legs.add(lost.channel)
+            self._world.leg_dropped(lost.call_id, lost.channel)
             _log.info("a listener's browser is gone; freeing the caller", action="drop-lost-leg", call_id=lost.call_id)
 
     def _ask(self, command: Command) -> bool:

@@ -141,7 +141,8 @@ class Service:
             await self._returned.wait()
             self._returned.clear()
             try:
-                await self.announcer.resume()
+                for account_id in await self.announcer.resume():
+                    self.pbxs[0].recorder.writing_ended(account_id, datetime.now(UTC))
             except Exception:
                 _log.exception("contacts could not be shown again", action="resume-failed")
                 await asyncio.sleep(1.0)

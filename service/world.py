@@ -83,6 +83,7 @@ class Line:
     since: float = 0.0
     in_sync_since: float | None = None
     phones_lost: dict[int, LostPhone] = field(default_factory=dict)
+    _staffing: dict[str, Staffing] = field(default_factory=dict)
 
     def call(self, call_id: str) -> LiveCall | None:
         """A call that lives, or None."""
@@ -90,8 +91,15 @@ class Line:
         return call if call is not None and call.stage is not Stage.ENDED else None
 
     def staffing(self, queue: str) -> Staffing:
-        """Who serves a queue now."""
-        return staffing(self.state.members.values(), queue)
+        """Who serves a queue now. Counted once per round of decisions."""
+        found = self._staffing.get(queue)
+        if found is None:
+            found = self._staffing[queue] = staffing(self.state.members.values(), queue)
+        return found
+
+    def begin_round(self) -> None:
+        """The members may have changed since the last round of decisions."""
+        self._staffing.clear()
 
     def has_leg(self, call_id: str, channel: str) -> bool:
         """Does the call still have this listener's leg, talking or ringing?"""
@@ -132,7 +140,8 @@ class World:
         self.known: dict[str, KnownCaller] = {}
         #: (call id, account) → for a listener to whom one of the caller's cases is closed
         self.known_to: dict[tuple[str, int], KnownCaller] = {}
-        self.dropped_legs: set[str] = set()
+        #: call id → listeners' legs that were asked to be hung up
+        self.dropped_legs: dict[str, set[str]] = {}
         #: (call id, account) → when their phone began to ring, the PBX's clock
         self.rung_at: dict[tuple[str, int], float] = {}
         self._withdrawals: dict[str, float] = {}
@@ -177,6 +186,7 @@ class World:
     def _forget(self, call_id: str) -> None:
         self._withdrawals.pop(call_id, None)
         self.known.pop(call_id, None)
+        self.dropped_legs.pop(call_id, None)
         for memory in (self.rung_at, self.known_to):
             for key in [key for key in memory if key[0] == call_id]:
                 del memory[key]
@@ -186,6 +196,10 @@ class World:
     def withdrawal_sent(self, call_id: str, now: float) -> None:
         """A WithdrawCaller is on its way. `now`: the PBX's clock."""
         self._withdrawals[call_id] = now
+
+    def leg_dropped(self, call_id: str, channel: str) -> None:
+        """A DropLostLeg is on its way: once per leg."""
+        self.dropped_legs.setdefault(call_id, set()).add(channel)
 
     def withdrawal_failed(self, call_id: str) -> None:
         """It was refused: usually a listener answered. The decision may be taken again."""

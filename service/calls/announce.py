@@ -46,24 +46,29 @@ class Announcer:
             _log.exception("a contact could not be shown", action="announce-failed")
         self._views.board.flush()
 
-    async def resume(self) -> None:
-        """After a start: who talks or still writes gets their contact back on the page."""
-        accounts = {account_of(interface) for line in self._world.lines.values() for interface in line.state.members}
+    async def resume(self) -> list[int]:
+        """After a connection: who talks or still writes gets their contact back on the page.
+
+        Gives the accounts that were in contact when we last knew, and are not any more.
+        """
+        left: list[int] = []
         async with self._store.reading() as session:
-            for account_id in accounts:
-                if account_id is None or account_id in self._views.contacts:
+            for account_id in list(self._world.people):
+                if account_id in self._views.contacts:
                     continue
                 contact_id = await case_queries.current_contact_of(session, account_id)
-                if contact_id is not None:
-                    await self._show(session, account_id, contact_id)
+                if contact_id is not None and not await self._show(session, account_id, contact_id):
+                    left.append(account_id)
         self._views.board.flush()
+        return left
 
-    async def _show(self, session: AsyncSession, account_id: int, contact_id: int) -> None:
+    async def _show(self, session: AsyncSession, account_id: int, contact_id: int) -> bool:
         state = await cases.contact_state(session, contact_id)
         if state is None or not self._is_current(account_id, state.call_id):
-            return
+            return False
         view = state.model_dump(mode="json")
         self._views.set_contact(account_id, ListenerContact(contact_id, state.call_id, view))
+        return True
 
     async def _show_again(self, session: AsyncSession, contact_id: int) -> None:
         for account_id, contact in list(self._views.contacts.items()):

@@ -89,8 +89,11 @@ def told(fact: CallFact) -> Told:
 
 
 def instant(at: float) -> datetime:
-    """Epoch seconds → UTC."""
-    return datetime.fromtimestamp(at, UTC)
+    """Epoch seconds → UTC. ValueError for what is no instant, whichever way Python says so."""
+    try:
+        return datetime.fromtimestamp(at, UTC)
+    except (OverflowError, OSError) as error:
+        raise ValueError("not an instant") from error
 
 
 def fold(facts: Iterable[Told]) -> Record:

@@ -59,15 +59,17 @@ class Recorder:
         store: Store,
         archive: Archive,
         journal: Path,
+        *,
         live: Callable[[], Collection[str]],
         announce: Callable[[Recorded], Awaitable[None]],
+        limit: int = QUEUE_LIMIT,
     ) -> None:
         self._store = store
         self._archive = archive
         self._journal = journal
         self._live = live
         self._announce = announce
-        self._queue: asyncio.Queue[Item] = asyncio.Queue(QUEUE_LIMIT)
+        self._queue: asyncio.Queue[Item] = asyncio.Queue(limit)
         self._queued: Counter[str] = Counter()
         self._places = SafePlaces()
         self._open: dict[str, float] = {}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, timedelta
 
+from sqlalchemy.ext.asyncio import AsyncSession
+
 from service.accounts.rights import Right
 from service.calls import queries
 from service.calls.model import Call
@@ -51,8 +53,9 @@ async def known(visit: Visit[Nothing, KnownQuery]) -> Known:
     app, call_id = visit.app, visit.word("call_id")
     async with app[STORE].transaction() as session:
         row = await queries.call_by_id(session, call_id)
-        rung = _is_rung_or_talks(app[LIVE], call_id, visit.viewer.account_id)
-        if not rung and await case_queries.contact_of_call_for(session, visit.viewer, call_id) is None:
+        account_id = visit.viewer.account_id
+        rung = _is_rung_or_talks(app[LIVE], call_id, account_id)
+        if not rung and not (row is not None and await _is_in_contact(session, row, account_id)):
             raise NotFound("call-not-yours", "This call does not ring for you, and you are not in contact with it.")
         return await cases.show_known(
             session,
@@ -63,6 +66,12 @@ async def known(visit: Visit[Nothing, KnownQuery]) -> Known:
             confirmed=visit.query.confirmed,
             at=app[CLOCK](),
         )
+
+
+async def _is_in_contact(session: AsyncSession, row: Call, account_id: int) -> bool:
+    """Still writing about this very call: to belong to the same team is not enough to learn of a caller."""
+    contact = await case_queries.contact_of_call(session, row.pbx, row.call_id)
+    return contact is not None and contact.id == await case_queries.current_contact_of(session, account_id)
 
 
 def _is_rung_or_talks(live: Live, call_id: str, account_id: int) -> bool:

@@ -59,7 +59,7 @@ def _need_not(world: World, line: Line, call: LiveCall, now: float) -> str:
     staffing = line.staffing(NATIONAL_QUEUE)
     if staffing.free:
         return "somebody-is-free"
-    waited = now - (call.waiting_since or now)
+    waited = 0.0 if call.waiting_since is None else now - call.waiting_since
     return "not-yet" if staffing.signed_in and waited < world.rules.after_seconds else ""
 
 

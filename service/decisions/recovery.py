@@ -52,7 +52,7 @@ def find_lost_leg(world: World, pbx: str, sockets: Mapping[int, PageSocket], now
     account_id, lost = next(iter(lately.items()))
     if now - lost.at < HESITATION_SECONDS or not _page_died_too(sockets.get(account_id), lost):
         return None
-    if lost.channel in world.dropped_legs or not line.has_leg(lost.call_id, lost.channel):
+    if lost.channel in world.dropped_legs.get(lost.call_id, ()) or not line.has_leg(lost.call_id, lost.channel):
         return None
     return LostLeg(account_id, lost.call_id, lost.channel)
 

@@ -11,7 +11,8 @@ from service.http.routing import PREFIX
 
 def content_security_policy(options: HttpOptions) -> str:
     """Everything from ourselves; connections also to the PBXs' WebSockets, and nowhere else."""
-    own_sockets = {origin.replace("http", "ws", 1) for origin in options.origins}
+    names = (origin for origin in options.origins if "[" not in origin)  # CSP knows no IPv6 literals
+    own_sockets = {origin.replace("http", "ws", 1) for origin in names}
     sockets = sorted(own_sockets | {origin_of(url) for url in options.sockets})
     return "; ".join(
         (

@@ -30,6 +30,12 @@ class Phones:
         self._lock = asyncio.Lock()
         self._asked = 0
         self._done = 0
+        self._known: dict[str, str] = {}
+
+    async def ensure(self, endpoint: str, password: str) -> None:
+        """The PBX knows this phone. A page that reloads costs nothing. Unavailable if it could not be told."""
+        if self._known.get(endpoint) != password:
+            await self.synchronise()
 
     async def synchronise(self) -> None:
         """The PBX knows all accounts that are committed now. Unavailable if it could not be told."""
@@ -44,7 +50,9 @@ class Phones:
             if accounts:
                 phones = [PhoneAccount(account.endpoint, account.password) for account in accounts]
                 await asyncio.to_thread(write_accounts, self._layout.phones, phones)
+                self._known = {}
                 await self._reload()
+                self._known = {phone.endpoint: phone.password for phone in phones}
             self._done = covered
 
     async def _reload(self) -> None:

@@ -20,7 +20,7 @@ async def phone(visit: Visit) -> PhoneOut:
     live.meet(visit.viewer)
     async with visit.app[STORE].transaction() as session:
         account, _changed = await take_phone(session, visit.app[KEYRING], visit.viewer, clock())
-    await live.synchronise_phones()
+    await live.ensure_phone(account.endpoint, account.password)
     home = live.settings.pbx[0]
     return PhoneOut(
         endpoint=account.endpoint,

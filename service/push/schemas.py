@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from service.cases.schemas import ContactState, Known
 from service.http.routing import Wire
 from service.listeners.model import ListenerState
 from service.push.audiences import Kind
@@ -28,6 +29,20 @@ class MeView(Wire):
     since: datetime
     phone_reachable: bool
     ending_wrapup: bool
+
+
+class OfferView(Known):
+    """A call that rings for this listener, with what they may know of the caller. `returning`: their own, come back."""
+
+    call_id: str
+    rung_at: datetime | None
+    returning: bool
+
+
+class ContactView(ContactState):
+    """The listener's current contact, until they end the wrap-up. `call_live`: the caller is still with them."""
+
+    call_live: bool
 
 
 class CallView(Wire):
@@ -99,4 +114,4 @@ class LiveMessage(Wire):
     message: Annotated[LiveSnapshot | LiveChanges | LiveTick | LiveRefetch, Field(discriminator="type")]
 
 
-SCHEMAS = (LiveMessage, LineView, MeView, CallView, ListenerView)
+SCHEMAS = (LiveMessage, LineView, MeView, OfferView, ContactView, CallView, ListenerView)

@@ -94,6 +94,12 @@ class Line:
         self.sign_in(user, queue)
         return phone
 
+    def centre(self, **values: Any) -> Phone:
+        """What answers at the other end of the trunk, whatever number is dialled."""
+        if audio := values.get("audio"):
+            self._hear(audio)
+        return self._stack.enter_context(Phone(self.folder, port=self.pbx.ports.spare[0], **values))
+
     def sign_in(self, user: str, queue: str = "national") -> None:
         self.ami.ask("QueueAdd", Queue=queue, Interface=f"PJSIP/{user}", MemberName=user)
         until(lambda: self.member(user, queue).get("Status") == "1", f"{user} is free")

@@ -66,7 +66,9 @@ def test_the_caller_hears_a_second_of_ringing_then_at_most_six_seconds_before_th
 def test_the_number_is_out_of_sight_and_only_the_key_brings_it_back(line: Line) -> None:
     line.heartbeat()
     phone = line.listener("l1")
-    caller = line.caller(number("+33639984321", name="Madame Exemple"), extra="Diversion: <sip:+33261914321@x.invalid>\r\n")
+    caller = line.caller(
+        number("+33639984321", name="Madame Exemple"), extra="Diversion: <sip:+33261914321@x.invalid>\r\n"
+    )
     step = line.ami.step("entered")
     token, dialled, arrived = step.detail.split()
     assert UUID.fullmatch(step.call)

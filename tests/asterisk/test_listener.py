@@ -78,6 +78,7 @@ def test_our_own_command_with_cause_31_ends_it_and_with_44_keeps_the_caller(line
     line.ami.ask("Hangup", Channel=leg, Cause="44")
     assert line.ami.step("listener-lost").words == "listener-lost PJSIP/l9 44"
     leg = line.ami.step("connecting return").detail.split()[2]
+    line.ami.event("BridgeEnter", Channel=leg)
     assert caller.lives
     line.ami.ask("Hangup", Channel=leg, Cause="31")
     assert line.ami.step("ended").words == "ended listener talking"

@@ -47,8 +47,8 @@ class Connection:
         self.writer.transport.abort()
 
 
-#: Returns True when it has dealt with the action, so that the server's usual answer is not given.
-Handler = Callable[[Connection, dict[str, str]], bool]
+#: Deals with an action in the place of the server's usual answer.
+Handler = Callable[[Connection, dict[str, str]], object]
 
 
 class AmiServer:
@@ -109,9 +109,9 @@ class AmiServer:
     def event(self, *lines: str) -> None:
         """An event to every connection of the account `service` that is still open."""
         for connection in self.connections:
-            if not connection.writer.transport.is_closing() and connection.received:
-                if connection.received[0].get("Username") == "service":
-                    connection.frame(*lines)
+            hears = connection.received and connection.received[0].get("Username") == "service"
+            if hears and not connection.writer.transport.is_closing():
+                connection.frame(*lines)
 
     # --- serving ---------------------------------------------------------------------------------------------------
 
@@ -135,9 +135,9 @@ class AmiServer:
     def _react(self, connection: Connection, action: dict[str, str]) -> None:
         name = action.get("Action", "")
         handler = self.handlers.get(name)
-        if handler is not None and handler(connection, action):
-            return
-        if name == "Login":
+        if handler is not None:
+            handler(connection, action)
+        elif name == "Login":
             self._login(connection, action)
         elif name in self.lists:
             connection.listing(action, self.lists[name], name)

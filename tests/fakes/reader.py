@@ -29,7 +29,11 @@ class Reader:
 
     async def until(self, condition: Callable[[list[Fact]], object], seconds: float = 5.0) -> None:
         async with asyncio.timeout(seconds), self.changed:
-            await self.changed.wait_for(lambda: condition(self.facts))
+            try:
+                await self.changed.wait_for(lambda: condition(self.facts))
+            except BaseException:
+                print(*self.facts, sep="\n")
+                raise
 
     def count(self, kind: type[Fact]) -> int:
         return sum(isinstance(fact, kind) for fact in self.facts)

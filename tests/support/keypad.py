@@ -7,7 +7,7 @@ import time
 from itertools import count
 from queue import Empty, SimpleQueue
 
-from tests.support.audio import PACKET, RATE, CallerAudio
+from tests.support.audio import PACKET, RATE, CallerAudio, level
 
 _EVENTS = "0123456789*#"
 _TELEPHONE_EVENT = 101  #: the payload type that our SDP announces
@@ -30,6 +30,11 @@ class Handset(CallerAudio):
     def reached(self) -> bool:
         """The line's audio has arrived, so that keys have somewhere to go."""
         return self._peer is not None
+
+    def hears_something(self, seconds: float) -> bool:
+        """Not silence, in the last seconds."""
+        since = time.monotonic() - seconds
+        return any(level(payload) > 0.005 for at, payload in list(self._packets) if at >= since)
 
     def _say(self) -> None:
         begun, key, sent, started = time.monotonic(), "", 0, 0

@@ -9,6 +9,7 @@ is filled the first time.
 
 from __future__ import annotations
 
+import atexit
 import fcntl
 import functools
 import os
@@ -28,6 +29,16 @@ from pbx.phones import PhoneAccount, write_accounts
 #: Below the kernel's ephemeral ports (32768…), so that no client's socket takes one of ours between check and use.
 _FIRST, _LAST, _BLOCK = 20000, 32000, 1000
 _LOCKS = Path("/tmp/ecoute-test-ports")  # noqa: S108  shared by every run on the machine, whoever it belongs to
+
+#: Data directories of every PBX that this run started: whatever a test forgets is ended with the run.
+_started: set[Layout] = set()
+
+
+@atexit.register
+def _end_forgotten() -> None:
+    for where in _started:
+        if running := process.find(where):
+            running.kill()
 
 
 def quiet(_: str) -> None:
@@ -122,6 +133,7 @@ class PbxUnderTest:
         return "\n".join(file.read_text(errors="replace") for file in files if file.is_file())
 
     def _start(self) -> process.RunningPbx:
+        _started.add(self.layout)
         return process.start(self.asterisk, self.layout, quiet)
 
     def __enter__(self) -> Self:

@@ -30,18 +30,13 @@ class Postgres:
 
     def sql(self, statement: str, database: str = "postgres") -> str:
         """Run a statement; its output, unadorned."""
-        command = [self.binaries / "psql", "-h", self.socket, "-U", "ecoute", "-d", database]
-        done = subprocess.run(
-            [*command, "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-c", statement],
-            check=True,
-            capture_output=True,
-            text=True,
-        )
-        return done.stdout.strip()
+        options = ["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-c", statement]
+        command = [str(self.binaries / "psql"), "-h", str(self.socket), "-U", "ecoute", "-d", database, *options]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
     def answers(self) -> bool:
         """Whether it takes connections."""
-        command = [self.binaries / "pg_isready", "-q", "-h", self.socket, "-U", "ecoute", "-d", "postgres"]
+        command = [str(self.binaries / "pg_isready"), "-q", "-h", str(self.socket), "-U", "ecoute", "-d", "postgres"]
         return subprocess.run(command, check=False).returncode == 0
 
 
@@ -72,8 +67,9 @@ def running_postgres() -> Iterator[Postgres]:
         )
         options = ["-c", "listen_addresses=", "-c", f"unix_socket_directories={folder}", "-c", "fsync=off"]
         with (folder / "log").open("wb") as log:
+            with_us = ["setpriv", "--pdeathsig", "INT"]  # ends even when the test run is killed
             process = subprocess.Popen(
-                [programs / "postgres", "-D", data, *options], stdout=log, stderr=log, user=user, cwd=folder
+                [*with_us, programs / "postgres", "-D", data, *options], stdout=log, stderr=log, user=user, cwd=folder
             )
         server = Postgres(programs, folder, process)
         try:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import itertools
 import socket
 import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -73,14 +74,16 @@ def free_port() -> int:
 class Sipp:
     """One sipp process with a scenario of ours."""
 
-    def __init__(self, scenario: str, values: dict[str, str], folder: Path, arguments: list[str]) -> None:
+    def __init__(
+        self, scenario: str, values: dict[str, str], folder: Path, arguments: list[str], port: int = 0
+    ) -> None:
         self.folder = folder / f"sipp-{next(_numbers)}-{scenario}"
         self.folder.mkdir(parents=True)
         text = (SCENARIOS / f"{scenario}.xml").read_text()
         for name, value in values.items():
             text = text.replace(f"@{name}@", value)
         (self.folder / "scenario.xml").write_text(text)
-        self.port = free_port()
+        self.port = port or free_port()
         self.log = self.folder / "messages.log"
         command = ["sipp", "-sf", "scenario.xml", "-i", HOST, "-p", str(self.port), "-nostdin", "-trace_msg"]
         command += ["-message_file", str(self.log), "-message_overwrite", "false", "-trace_err", "-error_file"]
@@ -136,7 +139,8 @@ class Sipp:
 class Caller(Sipp):
     """Somebody who rings the line: one call, or `calls` of them at `rate` a second.
 
-    `stay`: seconds after the answer until they leave by themselves. `audio`: what they say and hear.
+    `stay`: seconds after the answer until they leave by themselves. `audio`: what they say and hear. `numbers`: one call
+    from each of them, instead of `calls` from `identity`.
     """
 
     def __init__(
@@ -151,14 +155,21 @@ class Caller(Sipp):
         calls: int = 1,
         rate: float = 10.0,
         extra: str = "",
+        numbers: Sequence[str] = (),
     ) -> None:
+        given: list[str] = []
+        if numbers:  # a call each, from these numbers in turn
+            calls, identity = len(numbers), number("[field0]")
+            table = folder / f"numbers-{next(_numbers)}.csv"
+            table.write_text("\n".join(["SEQUENTIAL", *numbers, ""]))
+            given = ["-inf", str(table)]
         values = {
             "FROM": identity.sender,
             "EXTRA": identity.extra + extra,
             "STAY_MS": str(int(stay * 1000)),
             "MEDIA_PORT": str(audio.port if audio else _DISCARD),
         }
-        arguments = ["-s", line, "-m", str(calls), "-r", str(rate), f"{HOST}:{pbx_port}"]
+        arguments = ["-s", line, "-m", str(calls), "-l", str(calls), "-r", str(rate), *given, f"{HOST}:{pbx_port}"]
         super().__init__("caller", values, folder, arguments)
 
     @property
@@ -196,6 +207,7 @@ class Phone(Sipp):
         talk: float = 600.0,
         status: str = "",
         audio: CallerAudio | None = None,
+        port: int = 0,
     ) -> None:
         values = {
             "RING_MS": str(int(ring * 1000)),
@@ -203,7 +215,7 @@ class Phone(Sipp):
             "MEDIA_PORT": str(audio.port if audio else _DISCARD),
             "STATUS": status,
         }
-        super().__init__("refuses" if status else "phone", values, folder, [])
+        super().__init__("refuses" if status else "phone", values, folder, [], port)
 
     def register(self, pbx_port: int, user: str, password: str, *, expires: int = 600) -> None:
         """Tell the PBX that `user` is here; `expires` 0 takes it away."""
@@ -212,7 +224,9 @@ class Phone(Sipp):
 
     def dial(self, pbx_port: int, user: str, password: str, what: str) -> SipMessage:
         """The phone dials; the final answer that it got."""
-        sipp = Sipp("dials", {"USER": user, "PASSWORD": password}, self.folder, ["-s", what, "-m", "1", f"{HOST}:{pbx_port}"])
+        sipp = Sipp(
+            "dials", {"USER": user, "PASSWORD": password}, self.folder, ["-s", what, "-m", "1", f"{HOST}:{pbx_port}"]
+        )
         _finish(sipp, "dial", refused=True)
         return [message for message in sipp.messages() if message.method == "INVITE" and message.status >= 200][-1]
 

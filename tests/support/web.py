@@ -1,4 +1,4 @@
-"""A page's view of an application: a real server on a free port, a client that keeps its cookies and says its origin."""
+"""A page's view of an application: a real server on a free port, a client that keeps cookies and says its origin."""
 
 from __future__ import annotations
 

@@ -30,12 +30,19 @@ from tests.support.pbx import PbxUnderTest, start_test_pbx
 from tests.support.sipp import ANONYMOUS, Caller, Identity, Phone
 from tests.support.wait import until
 
-PASSWORD = "secret-of-tests"  # noqa: S105
+PASSWORD = "secret-of-tests"
 _RUN = (
     "import asyncio, sys; from pathlib import Path; from service.settings import load; from service.app import serve;"
     "asyncio.run(serve(load(Path(sys.argv[1]))))"
 )
-_TIMES = {"overflow_after": 60, "overflow_again": 120, "grace": 6, "centre_ring": 3, "press_one": 5, "queue_round": 4}
+_TIMES: dict[str, Any] = {
+    "overflow_after": 60,
+    "overflow_again": 120,
+    "grace": 6,
+    "centre_ring": 3,
+    "press_one": 5,
+    "queue_round": 4,
+}
 
 
 def free_tcp_port() -> int:
@@ -159,7 +166,7 @@ class LiveLine:
 
     def _toml(self, sections: dict[str, dict[str, Any]]) -> str:
         ports = self.pbx.ports
-        wanted = {
+        wanted: dict[str, dict[str, Any]] = {
             "http": {"port": self.http_port},
             "store": {"data_dir": str(self.folder / "var"), "url": self.url},
             "overflow": {"after_seconds": 60, "again_after_seconds": 120},

@@ -23,6 +23,13 @@ async def _append(store: Store, keyring: Keyring, *cases: int) -> None:
         await append(session, keyring, acts, account_id=12, at=NOW)
 
 
+async def _append_and_fail(store: Store, keyring: Keyring, case: int) -> None:
+    async with store.transaction() as session:
+        act = Act(action=Action.CASE_READ, subject="case", subject_id=case)
+        await append(session, keyring, [act], account_id=1, at=NOW)
+        _ = 1 / 0
+
+
 async def _broken_at(store: Store, keyring: Keyring) -> int | None:
     async with store.reading() as session:
         return (await verify(session, keyring)).broken_at
@@ -60,10 +67,7 @@ async def test_writers_at_once_make_one_chain(store: Store, keyring: Keyring) ->
 async def test_an_act_that_fails_leaves_no_entry(store: Store, keyring: Keyring) -> None:
     await _append(store, keyring, 1)
     with pytest.raises(ZeroDivisionError):
-        async with store.transaction() as session:
-            act = Act(action=Action.CASE_READ, subject="case", subject_id=2)
-            await append(session, keyring, [act], account_id=1, at=NOW)
-            _ = 1 / 0
+        await _append_and_fail(store, keyring, 2)
     await _append(store, keyring, 3)
     async with store.reading() as session:
         assert [entry.subject_id for entry in await queries.entries(session)] == ["1", "3"]

@@ -25,10 +25,12 @@ PARIS = ZoneInfo("Europe/Paris")
 
 
 async def save(
-    store: Store, keyring: Keyring, viewer: Viewer, contact_id: int, text: str, version: int
+    store: Store, keyring: Keyring, viewer: Viewer, contact_id: int, notes: tuple[str, int]
 ) -> NotesSaved | StoredNotes:
     async with store.transaction() as session:
-        return await editing.save_notes(session, keyring, viewer, contact_id, text=text, version=version, at=NOW + SOON)
+        return await editing.save_notes(
+            session, keyring, viewer, contact_id, text=notes[0], version=notes[1], at=NOW + SOON
+        )
 
 
 async def read(store: Store, keyring: Keyring, viewer: Viewer, contact_id: int) -> ContactOut:
@@ -37,7 +39,7 @@ async def read(store: Store, keyring: Keyring, viewer: Viewer, contact_id: int) 
 
 
 async def keep(
-    store: Store, keyring: Keyring, viewer: Viewer, case_id: int, department: str = "38", at: datetime = NOW
+    store: Store, keyring: Keyring, viewer: Viewer, case_id: int, department: str = "38", *, at: datetime = NOW
 ) -> CaseState:
     async with store.transaction() as session:
         return await editing.keep(session, keyring, viewer, case_id, department=department, at=at, timezone=PARIS)
@@ -59,15 +61,15 @@ async def link(store: Store, keyring: Keyring, viewer: Viewer, contact_id: int, 
 async def test_notes_saved_are_read_again_and_lie_encrypted(store: Store, keyring: Keyring, hire: Hire) -> None:
     lise = await hire("lise", Role.LISTENER)
     opened = await answer(store, keyring, lise)
-    first = await save(store, keyring, lise, opened.contact_id, "Elle parle de son frère.", 0)
-    second = await save(store, keyring, lise, opened.contact_id, "Elle parle de son frère, à voix basse.", 1)
+    first = await save(store, keyring, lise, opened.contact_id, ("Elle parle de son frère.", 0))
+    second = await save(store, keyring, lise, opened.contact_id, ("Elle parle de son frère, à voix basse.", 1))
     assert (first.version, second.version) == (1, 2)
     shown = await read(store, keyring, lise, opened.contact_id)
     assert (shown.notes, shown.notes_version) == ("Elle parle de son frère, à voix basse.", 2)
     async with store.reading() as session:
         stored = (await session.scalars(select(Contact.notes))).one()
     assert stored is not None
-    assert "frère".encode() not in stored
+    assert "frère".encode() not in bytes(stored)
 
 
 async def test_a_stale_save_gets_what_is_stored_and_overwrites_nothing(
@@ -76,8 +78,8 @@ async def test_a_stale_save_gets_what_is_stored_and_overwrites_nothing(
     lise, paul = await hire("lise", Role.LISTENER), await hire("paul", Role.LISTENER)
     opened = await answer(store, keyring, lise, call_id="call-1")
     await answer(store, keyring, paul, call_id="call-1", at=NOW + SOON)
-    await save(store, keyring, lise, opened.contact_id, "de Lise", 0)
-    stale = await save(store, keyring, paul, opened.contact_id, "de Paul", 0)
+    await save(store, keyring, lise, opened.contact_id, ("de Lise", 0))
+    stale = await save(store, keyring, paul, opened.contact_id, ("de Paul", 0))
     assert isinstance(stale, StoredNotes)
     assert (stale.text, stale.version) == ("de Lise", 1)
     assert (await read(store, keyring, paul, opened.contact_id)).notes == "de Lise"
@@ -88,14 +90,16 @@ async def test_a_save_repeated_because_its_answer_was_lost_is_a_save(
 ) -> None:
     lise = await hire("lise", Role.LISTENER)
     opened = await answer(store, keyring, lise)
-    first = await save(store, keyring, lise, opened.contact_id, "une phrase", 0)
-    assert await save(store, keyring, lise, opened.contact_id, "une phrase", 0) == first
+    first = await save(store, keyring, lise, opened.contact_id, ("une phrase", 0))
+    assert await save(store, keyring, lise, opened.contact_id, ("une phrase", 0)) == first
 
 
 async def test_of_two_saves_at_once_one_is_told_of_the_other(store: Store, keyring: Keyring, hire: Hire) -> None:
     lise = await hire("lise", Role.LISTENER)
     opened = await answer(store, keyring, lise)
-    results = await asyncio.gather(*(save(store, keyring, lise, opened.contact_id, f"texte {n}", 0) for n in range(6)))
+    results = await asyncio.gather(
+        *(save(store, keyring, lise, opened.contact_id, (f"texte {n}", 0)) for n in range(6))
+    )
     saved = [result for result in results if not isinstance(result, StoredNotes)]
     assert len(saved) == 1
     assert (await read(store, keyring, lise, opened.contact_id)).notes_version == 1
@@ -105,7 +109,7 @@ async def test_only_who_took_part_may_write(store: Store, keyring: Keyring, hire
     lise, paul = await hire("lise", Role.LISTENER), await hire("paul", Role.LISTENER)
     opened = await answer(store, keyring, lise)
     with pytest.raises(Forbidden):
-        await save(store, keyring, paul, opened.contact_id, "de Paul", 0)
+        await save(store, keyring, paul, opened.contact_id, ("de Paul", 0))
     with pytest.raises(Forbidden):
         await keep(store, keyring, paul, opened.case_id)
     with pytest.raises(Forbidden):
@@ -120,7 +124,7 @@ async def test_notes_can_be_written_after_the_call_and_after_the_writing_up(
     async with store.transaction() as session:
         await use_cases.end_contact(session, pbx="pbx1", call_id="call-1", at=NOW)
         await use_cases.end_writing(session, lise.account_id, NOW + SOON)
-    assert (await save(store, keyring, lise, opened.contact_id, "après coup", 0)).version == 1
+    assert (await save(store, keyring, lise, opened.contact_id, ("après coup", 0))).version == 1
 
 
 # --- keep and discard -------------------------------------------------------------------------------------------------
@@ -164,7 +168,7 @@ async def test_keeping_twice_at_once_is_keeping_once(store: Store, keyring: Keyr
 async def test_a_discarded_draft_leaves_counts_only(store: Store, keyring: Keyring, hire: Hire) -> None:
     lise = await hire("lise", Role.LISTENER)
     opened = await answer(store, keyring, lise)
-    await save(store, keyring, lise, opened.contact_id, "une blague d'enfants", 0)
+    await save(store, keyring, lise, opened.contact_id, ("une blague d'enfants", 0))
     assert (await discard(store, keyring, lise, opened.case_id)).status is CaseStatus.DISCARDED
     assert (await discard(store, keyring, lise, opened.case_id)).status is CaseStatus.DISCARDED
     async with store.reading() as session:
@@ -173,7 +177,7 @@ async def test_a_discarded_draft_leaves_counts_only(store: Store, keyring: Keyri
     assert (case.wrapped_key, contact.notes, contact.number_index, numbers) == (None, None, None, 0)
     assert (case.discard_reason, contact.started_at) == (DiscardReason.WRONG_NUMBER, NOW)
     with pytest.raises(Conflict) as caught:
-        await save(store, keyring, lise, opened.contact_id, "encore", 1)
+        await save(store, keyring, lise, opened.contact_id, ("encore", 1))
     assert caught.value.id == "case-discarded"
 
 
@@ -205,7 +209,7 @@ async def _known_case_and_new_contact(store: Store, keyring: Keyring, lise: View
     first = await answer(store, keyring, lise, call_id="call-1")
     await keep(store, keyring, lise, first.case_id)
     second = await answer(store, keyring, lise, call_id="call-2", number="+33639980177", at=NOW + SOON)
-    await save(store, keyring, lise, second.contact_id, "il rappelle d'un autre téléphone", 0)
+    await save(store, keyring, lise, second.contact_id, ("il rappelle d'un autre téléphone", 0))
     return first.case_id, second.contact_id, second.case_id
 
 
@@ -218,7 +222,7 @@ async def test_a_linked_contact_takes_notes_and_number_along_and_its_draft_disap
     await link(store, keyring, lise, contact_id, known_case)
     shown = await read(store, keyring, lise, contact_id)
     assert (shown.case_id, shown.notes) == (known_case, "il rappelle d'un autre téléphone")
-    assert (await save(store, keyring, lise, contact_id, "la suite", 1)).version == 2
+    assert (await save(store, keyring, lise, contact_id, ("la suite", 1))).version == 2
     async with store.reading() as session:
         assert await session.get(Case, draft) is None
         rows = (await session.scalars(select(CaseNumber).where(CaseNumber.case_id == known_case))).all()
@@ -235,10 +239,27 @@ async def test_saving_and_linking_at_once_loses_no_notes(store: Store, keyring: 
     known_case, contact_id, _ = await _known_case_and_new_contact(store, keyring, lise)
     await asyncio.gather(
         link(store, keyring, lise, contact_id, known_case),
-        save(store, keyring, lise, contact_id, "pendant ce temps", 1),
+        save(store, keyring, lise, contact_id, ("pendant ce temps", 1)),
     )
     shown = await read(store, keyring, lise, contact_id)
     assert (shown.case_id, shown.notes) == (known_case, "pendant ce temps")
+
+
+async def test_a_contact_is_never_linked_to_a_draft_that_is_being_discarded(
+    store: Store, keyring: Keyring, hire: Hire
+) -> None:
+    lise = await hire("lise", Role.LISTENER)
+    for n in range(12):
+        first = await answer(store, keyring, lise, call_id=f"call-{n}-1", at=NOW + 2 * n * SOON)
+        second = await answer(store, keyring, lise, call_id=f"call-{n}-2", at=NOW + (2 * n + 1) * SOON)
+        await save(store, keyring, lise, second.contact_id, ("à garder", 0))
+        results = await asyncio.gather(
+            discard(store, keyring, lise, first.case_id),
+            link(store, keyring, lise, second.contact_id, first.case_id),
+            return_exceptions=True,
+        )
+        assert sorted(isinstance(result, Conflict | NotFound) for result in results) == [False, True]
+        assert (await read(store, keyring, lise, second.contact_id)).notes == "à garder"
 
 
 async def test_a_contact_is_not_linked_to_a_case_that_one_may_not_see(
@@ -315,15 +336,15 @@ async def test_a_case_closed_to_a_volunteer_does_not_exist_for_them(store: Store
 async def test_a_coordinator_writes_in_the_contacts_of_their_centre(store: Store, keyring: Keyring, hire: Hire) -> None:
     ines = await hire("ines", Role.COORDINATOR, centre="centre-38")
     opened = await answer(store, keyring, None, centre="centre-38")
-    assert (await save(store, keyring, ines, opened.contact_id, "rappelée mardi", 0)).version == 1
+    assert (await save(store, keyring, ines, opened.contact_id, ("rappelée mardi", 0))).version == 1
     assert (await keep(store, keyring, ines, opened.case_id)).reference == "2026-38-00001"
 
 
 async def test_each_read_is_on_the_audit_trail_and_holds_no_content(store: Store, keyring: Keyring, hire: Hire) -> None:
     lise = await hire("lise", Role.LISTENER)
     opened = await answer(store, keyring, lise)
-    await save(store, keyring, lise, opened.contact_id, "un secret", 0)
-    await save(store, keyring, lise, opened.contact_id, "un secret de plus", 1)
+    await save(store, keyring, lise, opened.contact_id, ("un secret", 0))
+    await save(store, keyring, lise, opened.contact_id, ("un secret de plus", 1))
     await read(store, keyring, lise, opened.contact_id)
     async with store.transaction() as session:
         shown = await editing.read_case(session, keyring, lise, opened.case_id, NOW + timedelta(hours=1))

@@ -14,7 +14,7 @@ from service.accounts.rights import Role
 from service.accounts.viewer import Viewer
 from service.audit import queries as audit
 from service.cases import editing, queries, use_cases
-from service.cases.model import Case, CaseClosedTo, CaseNumber, CaseStatus, Contact, ContactParticipant
+from service.cases.model import Case, CaseClosedTo, CaseNumber, CaseStatus, Contact, ContactParticipant, DiscardReason
 from service.cases.schemas import Known
 from service.cases.use_cases import OpenedContact
 from service.keys import Keyring
@@ -189,6 +189,7 @@ async def test_an_old_answer_told_late_does_not_bring_the_listener_back_into_it(
     lise = await hire("lise", Role.LISTENER)
     current = await answer(store, keyring, lise, call_id="call-2", at=NOW + SOON)
     late = await answer(store, keyring, lise, call_id="call-1", at=NOW)
+    assert [row.released_at is None for row in await participants(store, late.contact_id)] == [False]
     async with store.transaction() as session:
         assert await queries.current_contact_of(session, lise.account_id) == current.contact_id
         await use_cases.end_writing(session, lise.account_id, NOW + 2 * SOON)
@@ -244,7 +245,7 @@ async def test_the_number_itself_is_nowhere_in_clear(store: Store, keyring: Keyr
     async with store.reading() as session:
         row = (await session.scalars(select(CaseNumber))).one()
         case = await session.get_one(Case, opened.case_id)
-    assert b"639980101" not in row.sealed
+    assert b"639980101" not in bytes(row.sealed)
     assert "639980101" not in row.number_index
     assert case.wrapped_key is not None
     key = keyring.unwrap(case.wrapped_key)
@@ -299,6 +300,6 @@ async def test_a_discarded_contact_is_not_remembered(
     async with store.transaction() as session:
         if shielded:
             await editing.shield(session, keyring, lise, opened.contact_id, shielded=True, at=NOW)
-        await editing.discard(session, keyring, lise, opened.case_id, reason=editing.DiscardReason.HOAX, at=NOW)
+        await editing.discard(session, keyring, lise, opened.case_id, reason=DiscardReason.HOAX, at=NOW)
     shown = await look_up(store, keyring, lise)
     assert (shown.number, shown.shielded) == ("unknown", False)

@@ -1,4 +1,4 @@
-"""Frames as Asterisk 22.10.1 writes them, and the journal's lines for the same things, for tests without an Asterisk."""
+"""Frames as Asterisk 22.10.1 writes them, and the journal's lines for the same things."""
 
 from __future__ import annotations
 

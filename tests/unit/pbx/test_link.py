@@ -48,7 +48,11 @@ QUICK = Timing(
 
 
 @contextlib.asynccontextmanager
-async def linked(server: AmiServer, timing: Timing = QUICK, secret: str = "right") -> AsyncIterator[Reader]:
+async def linked(
+    server: AmiServer,
+    timing: Timing = QUICK,
+    secret: str = "right",  # noqa: S107 - of the fake
+) -> AsyncIterator[Reader]:
     config = LinkConfig(
         pbx="pbx1",
         host="127.0.0.1",
@@ -72,9 +76,10 @@ def pause() -> PauseMember:
 async def test_a_drop_fails_what_waits_with_outcome_unknown_and_sends_nothing_again() -> None:
     async with AmiServer() as server, linked(server) as reader:
         await reader.connected()
-        server.handlers["QueuePause"] = lambda connection, _: connection.drop() or True
-        with pytest.raises(OutcomeUnknown):
-            await reader.link.send(pause())
+        server.handlers["QueuePause"] = lambda connection, _: connection.drop()
+        async with asyncio.timeout(1):  # at once, and not at the action's own deadline
+            with pytest.raises(OutcomeUnknown):
+                await reader.link.send(pause())
         await reader.connected(times=2)
         assert reader.count(PbxLost) == 1
         assert len(server.actions("QueuePause")) == 1
@@ -84,7 +89,7 @@ async def test_an_action_without_an_answer_ends_at_its_deadline_and_a_late_answe
     late: list[tuple[Connection, dict[str, str]]] = []
     async with AmiServer() as server, linked(server) as reader:
         await reader.connected()
-        server.handlers["QueuePause"] = lambda connection, action: late.append((connection, action)) or True
+        server.handlers["QueuePause"] = lambda connection, action: late.append((connection, action))
         with pytest.raises(OutcomeUnknown):
             await reader.link.send(pause(), timeout=0.1)
         late[0][0].answer(late[0][1], "Success")
@@ -95,28 +100,30 @@ async def test_an_action_without_an_answer_ends_at_its_deadline_and_a_late_answe
 async def test_an_error_answered_to_a_list_ends_the_list() -> None:
     async with AmiServer() as server, linked(server) as reader:
         await reader.connected()
-        server.handlers["DBGetTree"] = lambda one, action: (
-            one.answer(action, "Error", "Message: Permission denied") or True
-        )
+        server.handlers["DBGetTree"] = lambda one, action: one.answer(action, "Error", "Message: Permission denied")
         with pytest.raises(CommandRefused) as refused:
             await reader.link.send(ReadRoutes(pbx="pbx1", family="centre"))
         assert refused.value.id == "permission-denied"
 
 
 async def test_a_list_that_stops_half_way_fails_when_the_connection_drops_and_at_the_deadline() -> None:
-    def half(connection: Connection, action: dict[str, str]) -> bool:
+    def half(connection: Connection, action: dict[str, str]) -> None:
         connection.answer(action, "Success", "EventList: start")
         connection.frame(
             "Event: DBGetTreeResponse", "Key: /centre/a/queue", "Val: a", f"ActionID: {action['ActionID']}"
         )
-        return True
 
     async with AmiServer() as server, linked(server) as reader:
         await reader.connected()
         server.handlers["DBGetTree"] = half
         with pytest.raises(OutcomeUnknown):
             await reader.link.send(ReadRoutes(pbx="pbx1", family="centre"), timeout=0.1)
-        server.handlers["DBGetTree"] = lambda one, action: half(one, action) and (one.drop() or True)
+
+        def half_and_gone(connection: Connection, action: dict[str, str]) -> None:
+            half(connection, action)
+            connection.drop()
+
+        server.handlers["DBGetTree"] = half_and_gone
         with pytest.raises(OutcomeUnknown):
             await reader.link.send(ReadRoutes(pbx="pbx1", family="centre"))
 
@@ -141,6 +148,30 @@ async def test_a_half_open_connection_is_noticed_and_left() -> None:
         assert not reader.link.connected
         server.silent = False
         await reader.connected(times=2)
+
+
+async def test_a_silence_is_counted_from_the_last_byte_and_not_from_the_next_ping() -> None:
+    timing = Timing(ping_every=0.8, dead_after=1.0, look_every=0.05, retry_first=0.05)
+    async with AmiServer() as server, linked(server, timing) as reader:
+        await reader.connected()
+        pings = len(server.actions("Ping"))
+        await server.until(lambda: len(server.actions("Ping")) > pings)
+        await asyncio.sleep(0.1)  # the answer is on its way
+        server.silent = True
+        began = time.monotonic()
+        await reader.until(lambda facts: facts and isinstance(facts[-1], PbxLost))
+        assert time.monotonic() - began < 1.4
+        server.silent = False
+
+
+async def test_a_pbx_that_speaks_but_answers_nothing_is_left() -> None:
+    async with AmiServer() as server, linked(server) as reader:
+        await reader.connected()
+        server.handlers["Ping"] = lambda *_: None
+        async with asyncio.timeout(3):
+            while not reader.count(PbxLost):
+                server.event("Event: Hangup", "Cause: 16")
+                await asyncio.sleep(0.05)
 
 
 def test_a_silence_is_noticed_within_three_seconds() -> None:
@@ -212,7 +243,8 @@ async def test_an_asterisk_that_does_not_say_that_it_has_booted_is_asked_all_the
 
 
 async def test_a_slow_consumer_loses_nothing() -> None:
-    async with AmiServer() as server, linked(server) as reader:
+    # The server lives in the same loop and cannot answer while it writes so much at once.
+    async with AmiServer() as server, linked(server, Timing(dead_after=60.0)) as reader:
         await reader.connected()
         reader.held.clear()
         for n in range(1, 30_001):
@@ -286,7 +318,7 @@ async def test_what_needs_system_goes_through_the_provisioning_account_which_hea
         await reader.link.send(PutRoute(pbx="pbx1", family="department", key="38", value="centre-38"))
         await reader.link.send(PutRoute(pbx="pbx1", family="department", key="39", value=""))
         service, provision = (
-            [one for one in server.connections if one.received[0]["Username"] == name][0]
+            next(one for one in server.connections if one.received[0]["Username"] == name)
             for name in ("service", "provision")
         )
         assert [action["Action"] for action in provision.received] == [
@@ -298,14 +330,14 @@ async def test_what_needs_system_goes_through_the_provisioning_account_which_hea
         ]
         assert provision.received[0]["Events"] == "off"
         assert not {"Reload", "DBPut", "DBDel"} & {action["Action"] for action in service.received}
-        await server.until(lambda: provision.writer.transport.is_closing(), 2)
+        await server.until(provision.writer.transport.is_closing, 2)
 
 
 async def test_a_route_that_is_already_gone_is_gone() -> None:
     message = "Message: Database entry could not be deleted"
     async with AmiServer() as server, linked(server) as reader:
         await reader.connected()
-        server.handlers["DBDel"] = lambda one, action: one.answer(action, "Error", message) or True
+        server.handlers["DBDel"] = lambda one, action: one.answer(action, "Error", message)
         await reader.link.send(PutRoute(pbx="pbx1", family="department", key="39", value=""))
 
 
@@ -379,7 +411,7 @@ async def test_queue_data_that_events_got_wrong_is_put_right_and_counted() -> No
         async with linked(server, timing) as reader:
             await reader.connected()
             server.lists["QueueStatus"] = [member("national", "PJSIP/l1", status=5)]
-            await reader.until(lambda facts: reader.count(MemberChanged) == 2)
+            await reader.until(lambda _: reader.count(MemberChanged) == 2)
             assert reader.link.state.corrections == 1
 
 

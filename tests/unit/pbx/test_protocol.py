@@ -23,14 +23,17 @@ class Wire(asyncio.Transport):
 
     def __init__(self) -> None:
         super().__init__()
-        self.reading = True
+        self._reads = True
         self.aborted = False
 
     def pause_reading(self) -> None:
-        self.reading = False
+        self._reads = False
 
     def resume_reading(self) -> None:
-        self.reading = True
+        self._reads = True
+
+    def is_reading(self) -> bool:
+        return self._reads
 
     def abort(self) -> None:
         self.aborted = True
@@ -136,12 +139,12 @@ async def test_reading_pauses_when_the_consumer_is_behind_and_nothing_is_lost() 
     reader, stream, wire = connected()
     reader.data_received(BANNER)
     piece, sent = 500, 0
-    while wire.reading:
+    while wire.is_reading():
         reader.data_received(b"".join(step(n) for n in range(sent, sent + piece)))
         sent += piece
     assert len(stream.events) <= protocol.HIGH_WATER + piece
     got = []
-    while not wire.reading:
+    while not wire.is_reading():
         event = stream.events.popleft()
         assert isinstance(event, CallStep)
         got.append(event.n)

@@ -660,6 +660,36 @@ export interface components {
             has_notes: boolean;
         };
         /**
+         * ContactView
+         * @description The listener's current contact, until they end the wrap-up. `call_live`: the caller is still with them.
+         */
+        ContactView: {
+            /** Contact Id */
+            contact_id: number;
+            /** Call Id */
+            call_id: string;
+            /** Case Id */
+            case_id: number;
+            /** Case Reference */
+            case_reference: string | null;
+            case_status: components["schemas"]["CaseStatus"];
+            /** Notes Version */
+            notes_version: number;
+            /** Saved At */
+            saved_at: string | null;
+            /**
+             * Started At
+             * Format: date-time
+             */
+            started_at: string;
+            /** Ended At */
+            ended_at: string | null;
+            /** Listener Name */
+            listener_name: string | null;
+            /** Call Live */
+            call_live: boolean;
+        };
+        /**
          * DiscardIn
          * @description Why it was no case.
          */
@@ -1006,6 +1036,31 @@ export interface components {
              * Format: date-time
              */
             saved_at: string;
+        };
+        /**
+         * OfferView
+         * @description A call that rings for this listener, with what they may know of the caller. `returning`: their own, come back.
+         */
+        OfferView: {
+            /**
+             * Number
+             * @enum {string}
+             */
+            number: "known" | "unknown" | "anonymous";
+            /** Shielded */
+            shielded: boolean;
+            /** Contacts */
+            contacts: number;
+            /** Last Contact At */
+            last_contact_at: string | null;
+            /** Cases */
+            cases: components["schemas"]["KnownCase"][];
+            /** Call Id */
+            call_id: string;
+            /** Rung At */
+            rung_at: string | null;
+            /** Returning */
+            returning: boolean;
         };
         /**
          * PauseIn

@@ -4,7 +4,7 @@ import { request } from "./http";
 import type { CaseRecord, Contact, DiscardReason, Known, Locale, Me, NotesSaved, PhoneAccount } from "./types";
 
 type Id = number;
-const at = (id: Id): string => encodeURIComponent(String(id));
+const at = (id: Id | string): string => encodeURIComponent(String(id));
 
 export const signIn = (username: string, password: string): Promise<Me> =>
   request("POST", "/session", { username, password });

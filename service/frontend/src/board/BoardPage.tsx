@@ -32,12 +32,12 @@ export function BoardPage() {
         <h1>{w.title}</h1>
         <Age />
       </div>
-      {live.known.value ? (
+      {anything() ? (
         <>
-          <Waiting calls={calls.waiting} now={now.value} />
+          <Waiting calls={calls.waiting} now={now.value} trusted={trusted()} />
           <div class="board-pair">
-            <InProgress calls={calls.talking} />
-            <Listeners />
+            <InProgress calls={calls.talking} trusted={trusted()} />
+            <Listeners trusted={trusted()} />
           </div>
           {calls.others.length > 0 && <Others calls={calls.others} />}
         </>
@@ -46,6 +46,11 @@ export function BoardPage() {
       )}
     </main>
   );
+}
+
+/** Before the PBX was ever heard there is nothing to show, and nothing is not zero. */
+function anything(): boolean {
+  return live.known.value && live.lines.value.some((line) => line.state !== "starting");
 }
 
 /** What is shown can be believed: the feed is there, fresh, and the PBX speaks with the service. */

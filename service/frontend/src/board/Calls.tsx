@@ -8,7 +8,12 @@ export function orUnknown(text: string | null | undefined): string {
   return text === null || text === undefined || text === "" ? words.value.board.unknown : text;
 }
 
-export function Waiting({ calls, now }: { calls: readonly BoardCall[]; now: number }) {
+interface CallsProps {
+  calls: readonly BoardCall[];
+  trusted: boolean;
+}
+
+export function Waiting({ calls, trusted, now }: CallsProps & { now: number }) {
   const w = words.value.board;
   return (
     <Panel
@@ -17,6 +22,7 @@ export function Waiting({ calls, now }: { calls: readonly BoardCall[]; now: numb
       testid="board-waiting"
       size={calls.length}
       empty={w.noneWaiting}
+      trusted={trusted}
     >
       <table>
         <thead>
@@ -49,10 +55,17 @@ export function Waiting({ calls, now }: { calls: readonly BoardCall[]; now: numb
 }
 
 /** When a conversation began, never how long it has lasted. */
-export function InProgress({ calls }: { calls: readonly BoardCall[] }) {
+export function InProgress({ calls, trusted }: CallsProps) {
   const w = words.value.board;
   return (
-    <Panel title={w.calls} count={String(calls.length)} testid="board-calls" size={calls.length} empty={w.noneCalls}>
+    <Panel
+      title={w.calls}
+      count={String(calls.length)}
+      testid="board-calls"
+      size={calls.length}
+      empty={w.noneCalls}
+      trusted={trusted}
+    >
       <table>
         <thead>
           <tr>
@@ -78,7 +91,7 @@ export function InProgress({ calls }: { calls: readonly BoardCall[] }) {
 export function Others({ calls }: { calls: readonly BoardCall[] }) {
   const w = words.value.board;
   return (
-    <Panel title={w.others} count={String(calls.length)} testid="board-others" size={calls.length} empty="">
+    <Panel title={w.others} count={String(calls.length)} testid="board-others" size={calls.length} empty="" trusted>
       <table>
         <thead>
           <tr>
@@ -109,17 +122,19 @@ interface PanelProps {
   testid: string;
   size: number;
   empty: string;
+  /** False: nothing here is no proof that there is nothing. */
+  trusted: boolean;
   children: ComponentChildren;
 }
 
-export function Panel({ title, count, testid, size, empty, children }: PanelProps) {
+export function Panel({ title, count, testid, size, empty, trusted, children }: PanelProps) {
   return (
     <section class="card panel" data-testid={testid} data-count={size} aria-labelledby={`${testid}-title`}>
       <div class="panel-head">
         <h2 id={`${testid}-title`}>{title}</h2>
-        <p class="count">{count}</p>
+        <p class="count">{size === 0 && !trusted ? "–" : count}</p>
       </div>
-      {size === 0 ? <p class="quiet">{empty}</p> : children}
+      {size === 0 ? <p class="quiet">{trusted ? empty : words.value.board.noData}</p> : children}
     </section>
   );
 }

@@ -16,7 +16,7 @@ const MARKS: Record<ListenerState, IconName> = {
   unreachable: "warning",
 };
 
-export function Listeners() {
+export function Listeners({ trusted }: { trusted: boolean }) {
   const w = words.value.board;
   const listeners = inOrder(live.maps.listener.value.values());
   const free = listeners.filter((listener) => listener.state === "free").length;
@@ -28,6 +28,7 @@ export function Listeners() {
       testid="board-listeners"
       size={listeners.length}
       empty={w.noneListeners}
+      trusted={trusted}
     >
       <table>
         <thead>

@@ -9,15 +9,14 @@ export function KnownCases({ callId, contact }: { callId: string; contact: Conta
   const w = words.value;
   const known = knownOf(callId);
   if (known === null || typeof known === "string" || known.shielded || known.number !== "known") return null;
-  const others = known.cases.filter((found) => found.case_id !== contact?.case_id);
   return (
     <div class="known-cases">
       <h3>{w.who.cases}</h3>
-      {others.length === 0 ? (
+      {known.cases.length === 0 ? (
         <p class="hint">{w.who.noCases}</p>
       ) : (
         <ul class="plain">
-          {others.map((found) => (
+          {known.cases.map((found) => (
             <Known key={found.case_id} found={found} contact={contact} />
           ))}
         </ul>
@@ -53,6 +52,7 @@ function Known({ found, contact }: { found: KnownCase; contact: ContactView | nu
       <p>
         <strong>{reference}</strong> · {w.status[found.status] ?? found.status}
         {found.department !== null && <> · {found.department}</>}
+        {found.case_id === contact?.case_id && <> · {w.thisOne}</>}
       </p>
       {opened !== null && <p class="hint">{w.opened(opened)}</p>}
       <div class="actions">
@@ -71,7 +71,7 @@ function Known({ found, contact }: { found: KnownCase; contact: ContactView | nu
             {w.close}
           </button>
         )}
-        {contact?.case_status === "draft" && (
+        {contact?.case_status === "draft" && found.case_id !== contact.case_id && (
           <button type="button" class="button small" data-testid="link-case" onClick={() => void link()}>
             {w.link}
           </button>

@@ -47,7 +47,10 @@ function Presence() {
             <span>
               {mode === "elsewhere" ? w.state.talking : w.state[mode]}
               <Reason />
-              {!live.connected.value && live.known.value && <small> ({w.state.stale})</small>}
+              {!live.connected.value &&
+                live.known.value &&
+                phone.call.value === null &&
+                phone.lastEnded.value === null && <small> ({w.state.stale})</small>}
             </span>
           </dd>
         </div>

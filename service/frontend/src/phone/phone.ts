@@ -56,6 +56,7 @@ export class Phone {
   #session: RTCSession | null = null;
   #guard: MediaGuard | null = null;
   #deliberate = false;
+  #known = false;
   #attempt = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #release: () => void = () => {};
@@ -156,8 +157,9 @@ export class Phone {
     try {
       account = await this.fetchAccount();
     } catch (error) {
-      // Without the service there is no password; with one, the phone lives on without the service.
+      // Signing in again comes back here. With the service away, a phone that has its password goes on without it.
       if (error instanceof ApiError && error.status === 401) return;
+      if (this.#ua?.isConnected() && !this.#ua.isRegistered()) this.#ua.register();
       this.#retry();
       return;
     }
@@ -189,7 +191,7 @@ export class Phone {
       connection_recovery_max_interval: 4,
       user_agent: "Ecoute",
     });
-    ua.on("connecting", () => this.#register(this.#attempt === 0 && this.#session === null ? "connecting" : "lost"));
+    ua.on("connecting", () => this.#register(this.#known ? "lost" : "connecting"));
     ua.on("disconnected", () => this.#disconnected());
     ua.on("registered", () => this.#registered());
     ua.on("unregistered", () => this.#register("lost"));
@@ -214,7 +216,9 @@ export class Phone {
   }
 
   #registered(): void {
+    clearTimeout(this.#timer);
     this.#attempt = 0;
+    this.#known = true;
     this.#register("registered");
     // A PBX that restarted does not know the call any more and says so; one that lives on confirms it.
     const session = this.#session;
@@ -223,7 +227,8 @@ export class Phone {
 
   #registrationFailed(answered: boolean): void {
     this.#register(answered ? "refused" : "lost");
-    if (answered) this.#retry();
+    // Without a socket JsSIP itself tries again, as soon as it has one.
+    if (answered || this.#ua?.isConnected()) this.#retry();
   }
 
   #incoming(session: RTCSession, user: string | undefined): void {

@@ -11,7 +11,7 @@ branch_labels = None
 depends_on = None
 
 
-def upgrade() -> None:  # noqa: PLR0915 a statement per table
+def upgrade() -> None:
     """Make it so."""
     op.create_table(
         "accounts",

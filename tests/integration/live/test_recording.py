@@ -1,0 +1,257 @@
+"""Storing facts on SQLite and PostgreSQL: whatever comes twice or late, one record, one contact, one case."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from itertools import permutations
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import func, select
+
+from pbx.facts import (
+    AnsweredVia,
+    CallAnswered,
+    CallEnded,
+    CallEntered,
+    CallFact,
+    CallQueued,
+    EndedBy,
+    PbxConnected,
+    Stage,
+)
+from pbx.journal import JournalReplay, Position, read
+from service.accounts.rights import Role
+from service.accounts.use_cases import make_account
+from service.calls import queries, use_cases
+from service.calls.fold import instant
+from service.calls.model import Call, NumberKind, Result, StoredFact
+from service.calls.numbers import CallerNumbers
+from service.calls.recorder import Recorder
+from service.calls.use_cases import Archive, Recorded
+from service.cases.model import Case, Contact
+from service.keys import CallerKeyRing, Keyring
+from service.store.engine import Store
+from tests.unit.pbx.ami_frames import eventful_call
+
+CALL = "0f9c1f5e-0000-4000-8000-000000000001"
+
+
+def facts(account_id: int, call_id: str = CALL, base: float = 1_750_000_000.0) -> list[CallFact]:
+    """A call from entry to end. The number is hidden: opening tokens is the asterisk tests' matter."""
+    common = {"pbx": "pbx1", "call_id": call_id}
+    return [
+        CallEntered(
+            **common, ordinal=1, at=base + 0.3, line="+33199003133", caller_token="withheld", arrived=int(base)
+        ),
+        CallQueued(**common, ordinal=2, at=base + 8, queue="national"),
+        CallAnswered(
+            **common,
+            ordinal=3,
+            at=base + 20,
+            interface=f"PJSIP/l{account_id}",
+            via=AnsweredVia.QUEUE,
+            queue="national",
+        ),
+        CallEnded(**common, ordinal=4, at=base + 900, by=EndedBy.LISTENER, stage=Stage.TALKING),
+    ]
+
+
+@pytest.fixture
+def archive(keyring: Keyring) -> Archive:
+    return Archive("pbx1", keyring, CallerNumbers(CallerKeyRing(), "FR"))
+
+
+@pytest.fixture
+async def account_id(store: Store, keyring: Keyring) -> int:
+    async with store.transaction() as session:
+        made = await make_account(
+            session,
+            keyring,
+            username="camille",
+            display_name="Camille",
+            roles={Role.LISTENER},
+            at=datetime.now(UTC),
+        )
+    return made.account_id
+
+
+async def store_batch(store: Store, archive: Archive, batch: Sequence[CallFact]) -> Recorded:
+    async with store.transaction() as session:
+        return await use_cases.record(session, archive, batch)
+
+
+async def count(store: Store, model: Any) -> int:
+    async with store.reading() as session:
+        return await session.scalar(select(func.count()).select_from(model)) or 0
+
+
+async def stored_call(store: Store) -> Call:
+    async with store.reading() as session:
+        return (await session.scalars(select(Call))).one()
+
+
+async def test_each_order_of_batches_and_each_repetition_gives_the_same_record(
+    store: Store, archive: Archive, account_id: int
+) -> None:
+    calls = []
+    for number, order in enumerate(permutations(facts(account_id))):
+        call_id = f"0f9c1f5e-0000-4000-8000-{number:012d}"
+        for fact in [*order, *order]:
+            await store_batch(store, archive, [replace(fact, call_id=call_id)])
+        async with store.reading() as session:
+            calls.append(await queries.call_by_id(session, call_id))
+    shown = {(c.result, c.ended_by, c.wait_seconds, c.listener_id, c.arrived_at) for c in calls if c is not None}
+    assert shown == {(Result.ANSWERED, EndedBy.LISTENER, 12.0, account_id, instant(1_750_000_000))}
+    assert await count(store, Contact) == await count(store, Case) == len(calls) == 24
+    async with store.reading() as session:
+        ended = await session.scalar(select(func.count()).where(Contact.ended_at == instant(1_750_000_900.0)))
+    assert ended == 24
+
+
+async def test_facts_and_all_that_follows_are_committed_together_or_not_at_all(
+    store: Store, archive: Archive, account_id: int
+) -> None:
+    async def killed() -> None:
+        async with store.transaction() as session:
+            await use_cases.record(session, archive, facts(account_id), Position(1, 77))
+            raise RuntimeError("killed")
+
+    with pytest.raises(RuntimeError, match="killed"):
+        await killed()
+    assert [await count(store, model) for model in (Call, StoredFact, Contact, Case)] == [0, 0, 0, 0]
+    async with store.reading() as session:
+        assert await queries.journal_position(session, "pbx1") == Position()
+
+
+async def test_a_hidden_number_stays_hidden(store: Store, archive: Archive, account_id: int) -> None:
+    await store_batch(store, archive, facts(account_id))
+    call = await stored_call(store)
+    assert (call.number_kind, call.number, call.number_index) == (NumberKind.WITHHELD, None, None)
+
+
+async def test_a_call_that_vanished_ends_once_and_its_real_end_outranks_that(
+    store: Store, archive: Archive, account_id: int
+) -> None:
+    happened = facts(account_id)
+    await store_batch(store, archive, happened[:3])
+    for _ in range(2):
+        async with store.transaction() as session:
+            await use_cases.end_vanished(session, archive, [CALL])
+    call = await stored_call(store)
+    assert (call.ended_by, call.ended_at) == (EndedBy.FAULT, instant(1_750_000_020.0))
+    assert await count(store, StoredFact) == 4
+    await store_batch(store, archive, happened[3:])
+    call = await stored_call(store)
+    assert (call.ended_by, call.ended_at) == (EndedBy.LISTENER, instant(1_750_000_900.0))
+
+
+@pytest.fixture
+def recorder(store: Store, archive: Archive, tmp_path: Path) -> Recorder:
+    async def announce(_recorded: Recorded) -> None:
+        """Nobody looks."""
+
+    journal = tmp_path / "journal.json"
+    journal.write_text("")
+    return Recorder(store, archive, journal, live=list, announce=announce)
+
+
+async def running(recorder: Recorder, work: Callable[[], Awaitable[None]]) -> None:
+    """`work` while the recorder runs."""
+    task = asyncio.create_task(recorder.run())
+    try:
+        await asyncio.wait_for(work(), 30)
+    finally:
+        task.cancel()
+
+
+async def test_the_recorder_stores_in_batches_and_remembers_a_safe_place(
+    store: Store, recorder: Recorder, account_id: int
+) -> None:
+    async def work() -> None:
+        recorder.sample(1_749_999_990.0)
+        for number in range(300):
+            recorder.offer(facts(account_id, f"0f9c1f5e-0000-4000-8000-{number:012d}", 1_750_000_000.0 + number))
+        await recorder.settled()
+
+    await running(recorder, work)
+    assert await count(store, Call) == await count(store, Contact) == 300
+
+
+async def test_one_call_that_cannot_be_stored_costs_only_itself(
+    store: Store, recorder: Recorder, account_id: int
+) -> None:
+    broken = replace(facts(account_id, "broken")[0], at=1e17)
+
+    async def work() -> None:
+        recorder.offer([broken, *facts(account_id)])
+        await recorder.settled()
+
+    await running(recorder, work)
+    assert await count(store, Call) == 1
+
+
+async def test_after_a_connection_calls_that_live_no_more_are_ended(
+    store: Store, archive: Archive, recorder: Recorder, account_id: int
+) -> None:
+    await store_batch(store, archive, facts(account_id)[:3])
+
+    async def work() -> None:
+        recorder.offer([PbxConnected(pbx="pbx1", at=1_750_000_100.0, version="22.10.1")])
+        await recorder.settled()
+
+    await running(recorder, work)
+    call = await stored_call(store)
+    assert (call.result, call.ended_by) == (Result.ANSWERED, EndedBy.FAULT)
+
+
+async def test_what_found_no_room_while_the_database_was_locked_is_read_from_the_journal(
+    sqlite_store: Store, archive: Archive, keyring: Keyring, tmp_path: Path
+) -> None:
+    await hire_eight(sqlite_store, keyring)
+    journal = tmp_path / "journal.json"
+    journal.write_bytes(b"".join(eventful_call(CALL).journal))
+    events, _place = read(journal, Position())
+    happened = JournalReplay("pbx1").feed(events)
+
+    async def announce(_recorded: Recorded) -> None:
+        """Nobody looks."""
+
+    recorder = Recorder(sqlite_store, archive, journal, live=list, announce=announce, limit=2)
+    lock = sqlite3.connect(tmp_path / "ecoute.db", isolation_level=None)
+    lock.execute("BEGIN IMMEDIATE")
+
+    async def work() -> None:
+        for fact in happened:
+            recorder.offer([fact])
+            await asyncio.sleep(0)
+        assert recorder.behind <= 2
+        lock.execute("ROLLBACK")
+        await recorder.settled()
+
+    await running(recorder, work)
+    lock.close()
+    assert await count(sqlite_store, StoredFact) == len(happened)
+    call = await stored_call(sqlite_store)
+    assert (call.result, call.ended_by, call.centre) == (Result.ANSWERED, EndedBy.CENTRE, "centre-73")
+    assert await count(sqlite_store, Contact) == await count(sqlite_store, Case) == 1
+    assert recorder.replays == 1
+
+
+async def hire_eight(store: Store, keyring: Keyring) -> None:
+    """The listeners of the eventful call are accounts 2 and 7."""
+    for number in range(1, 9):
+        async with store.transaction() as session:
+            await make_account(
+                session,
+                keyring,
+                username=f"listener{number}",
+                display_name=f"Listener {number}",
+                roles={Role.LISTENER},
+                at=datetime.now(UTC),
+            )

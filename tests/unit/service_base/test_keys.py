@@ -1,0 +1,197 @@
+"""Keys: what is sealed opens only where it belongs; callers' numbers open as the PBX's dialplan encrypted them."""
+
+from __future__ import annotations
+
+import base64
+import os
+import threading
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.keys import CallerKeyRing, Keyring, KeysError, Sealed, load_keyring, new_caller_key
+
+KEYRING = Keyring(bytes(range(32)))
+KEY = "LabKey0123456789"
+
+
+def _aes(key: bytes, data: bytes) -> bytes:
+    encryptor = Cipher(algorithms.AES(key), modes.ECB()).encryptor()  # noqa: S305 as Asterisk's func_aes does
+    return encryptor.update(data) + encryptor.finalize()
+
+
+def token(number: str, *, key: str = KEY, key_id: str = "k1", nonce: str = "fa060f40fb706005") -> str:
+    """As the dialplan makes it: AES_ENCRYPT pads with NUL and gives base64, 16 characters of it are the call's key."""
+    call_key = base64.b64encode(_aes(key.encode(), nonce.encode()))[:16]
+    padded = number.encode().ljust(-(-len(number) // 16) * 16, b"\0")
+    return f"{key_id}.{nonce}.{base64.b64encode(_aes(call_key, padded)).decode()}"
+
+
+def ring(*keys: tuple[str, str]) -> CallerKeyRing:
+    made = CallerKeyRing()
+    for key_id, key in keys:
+        made.add(key_id, key)
+    return made
+
+
+# --- sealing ----------------------------------------------------------------------------------------------------------
+
+
+@given(st.text())
+def test_what_was_sealed_opens_with_its_key_and_context(text: str) -> None:
+    key, wrapped = KEYRING.new_data_key()
+    sealed = key.seal(text, "contact:1:notes")
+    assert KEYRING.unwrap(wrapped).open(sealed, "contact:1:notes") == text
+    assert KEYRING.open(KEYRING.seal(text, "phone:1"), "phone:1") == text
+
+
+def test_a_sealed_text_opens_nowhere_else() -> None:
+    key, _ = KEYRING.new_data_key()
+    other, _ = KEYRING.new_data_key()
+    sealed = key.seal("un secret", "contact:1:notes")
+    for opener, context in ((key, "contact:2:notes"), (other, "contact:1:notes")):
+        with pytest.raises(KeysError) as caught:
+            opener.open(sealed, context)
+        assert caught.value.id == "sealed-unreadable"
+        assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("position", [0, 1, 13, -1])
+def test_a_changed_byte_is_noticed(position: int) -> None:
+    key, _ = KEYRING.new_data_key()
+    sealed = bytearray(key.seal("un secret", "c"))
+    sealed[position] ^= 1
+    with pytest.raises(KeysError):
+        key.open(Sealed(sealed), "c")
+
+
+def test_the_same_text_never_seals_the_same_twice() -> None:
+    assert KEYRING.seal("a", "c") != KEYRING.seal("a", "c")
+
+
+def test_another_master_key_opens_nothing_and_has_another_fingerprint() -> None:
+    other = Keyring(bytes(32))
+    _, wrapped = KEYRING.new_data_key()
+    with pytest.raises(KeysError):
+        other.unwrap(wrapped)
+    assert other.fingerprint != KEYRING.fingerprint
+
+
+def test_the_blind_index_is_equal_for_equal_numbers_and_only_under_one_key() -> None:
+    number = "+33639980101"
+    assert KEYRING.blind_index(number) == KEYRING.blind_index(number)
+    assert (
+        len({KEYRING.blind_index(number), KEYRING.blind_index("+33639980102"), Keyring(bytes(32)).blind_index(number)})
+        == 3
+    )
+    assert KEYRING.blind_index(number) != KEYRING.attempt_index(number)
+
+
+def test_keys_do_not_print_themselves() -> None:
+    key, _ = KEYRING.new_data_key()
+    assert repr(key) == "DataKey(…)"
+    assert repr(KEYRING) == "Keyring(…)"
+    assert repr(ring(("k1", KEY))) == "CallerKeyRing(1 keys)"
+
+
+# --- the master key's file --------------------------------------------------------------------------------------------
+
+
+def test_the_master_key_is_made_once_for_its_owner_alone(tmp_path: Path) -> None:
+    first = load_keyring(tmp_path)
+    file = tmp_path / "secrets" / "master.key"
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert file.parent.stat().st_mode & 0o777 == 0o700
+    assert [path.name for path in file.parent.iterdir()] == ["master.key"]
+    assert load_keyring(tmp_path, create=False).fingerprint == first.fingerprint
+
+
+def test_of_many_that_start_at_once_all_use_the_same_key(tmp_path: Path) -> None:
+    found: list[str] = []
+    start = threading.Barrier(8)
+
+    def begin() -> None:
+        start.wait()
+        found.append(load_keyring(tmp_path).fingerprint)
+
+    threads = [threading.Thread(target=begin) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == 8
+    assert len(set(found)) == 1
+
+
+@pytest.mark.parametrize(
+    ("damage", "error_id"),
+    [
+        (lambda file: file.chmod(0o640), "master-key-exposed"),
+        (lambda file: file.unlink(), "master-key-missing"),
+        (lambda file: file.write_text("c2hvcnQ="), "key-damaged"),
+        (lambda file: file.write_text("!"), "key-damaged"),
+    ],
+    ids=["others may read", "gone", "short", "no key"],
+)
+def test_a_master_key_in_a_bad_state_is_refused_by_name(tmp_path: Path, damage: object, error_id: str) -> None:
+    load_keyring(tmp_path)
+    damage(tmp_path / "secrets" / "master.key")  # type: ignore[operator]
+    with pytest.raises(KeysError) as caught:
+        load_keyring(tmp_path, create=False)
+    assert caught.value.id == error_id
+
+
+# --- callers' numbers -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("number", ["+33639980101", "0639980101", "0199000001", "+123456789012345"])
+def test_a_number_opens_as_the_trunk_delivered_it(number: str) -> None:
+    assert ring(("k1", KEY)).open_token(token(number)) == number
+
+
+def test_a_number_of_a_call_while_we_were_away_opens_with_the_key_of_its_time() -> None:
+    keys = ring(("k1", KEY), ("k2", "AnotherKey012345"))
+    assert keys.open_token(token("0639980101", key_id="k1")) == "0639980101"
+
+
+def test_a_token_whose_id_was_not_yet_renamed_opens_with_the_other_key() -> None:
+    keys = ring(("k1", "AnotherKey012345"), ("k2", KEY))
+    assert keys.open_token(token("0639980101", key_id="k1")) == "0639980101"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "withheld",
+        "none",
+        "nokey",
+        "",
+        "k1",
+        "k1..",
+        "k1.fa060f40fb706005.",
+        "k1.fa060f40fb706005.!!!!",
+        "k1.short.AAAA",
+        token("0639980101", key="SomebodyElsesKey"),
+        token("0639980101")[:-4] + "AAA=",
+    ],
+)
+def test_what_is_no_number_is_anonymous(text: str) -> None:
+    assert ring(("k1", KEY)).open_token(text) is None
+
+
+@given(st.text(max_size=80))
+def test_no_token_whatever_breaks_the_ring(text: str) -> None:
+    keys = ring(("k1", KEY))
+    assert keys.open_token(text) is None
+    assert keys.open_token(f"k1.fa060f40fb706005.{text}") is None
+
+
+def test_a_new_caller_key_has_the_length_that_the_dialplan_needs() -> None:
+    key_id, key = new_caller_key()
+    assert len(key) == 16
+    assert (key_id + key).isalnum()
+    assert new_caller_key() != (key_id, key)
+    assert os.fsencode(key) == key.encode()
