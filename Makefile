@@ -33,6 +33,8 @@ check: setup-dev ## format, lint, types, import arrows, dialplan, no-cap and rec
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache > $(VENV)/lint-imports.log || { cat $(VENV)/lint-imports.log; exit 1; }
 	@$(NPM) run --silent check
+	@$(NPM) run --silent types -- --check
+	@$(NPM) run --silent test
 	@$(ECOUTE) check
 
 types: setup-dev ## write the front end's types anew from the service's OpenAPI document
@@ -50,7 +52,7 @@ clean: ## remove what was built here; calls, cases and the cache stay
 # --- set-up: each step once, again when what it is made from changes ---------------------------------------------
 setup: $(VENV)/.run $(FRONT)/dist/index.html
 setup-dev: $(VENV)/.dev $(FRONT)/dist/index.html
-	@$(BIN)/python -m pbx.requirements tests
+	@$(BIN)/python -m pbx.requirements run demo test
 
 system-python:
 	@command -v python3 > /dev/null || { echo "Python is missing: apt-get install python3 python3-venv"; exit 2; }
@@ -67,7 +69,8 @@ $(VENV)/.run: requirements.lock pyproject.toml | $(BIN)/pip
 	@echo "Fetching Python packages"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock \
 		|| { echo "Packages could not be fetched: check the network (or pip's settings) and run this again"; exit 1; }
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable . \
+		2> $(VENV)/install.log || { cat $(VENV)/install.log; exit 1; }
 	@touch $@
 
 $(VENV)/.dev: requirements-dev.lock $(VENV)/.run

@@ -26,7 +26,7 @@ TIMES = {
     "queue_round": 4,
 }
 CALLER_KEY = "0123456789abcdef"
-PASSWORD = "secret-of-tests"  # noqa: S105
+PASSWORD = "secret-of-tests"
 CENTRE_NUMBER = "+33465710038"
 
 

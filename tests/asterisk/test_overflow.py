@@ -10,7 +10,7 @@ import pytest
 
 from tests.asterisk.line import CENTRE_NUMBER, Line
 from tests.support.keypad import Handset
-from tests.support.sipp import Caller, Phone, number
+from tests.support.sipp import Caller, number
 from tests.support.wait import stays, until
 
 

@@ -1,15 +1,18 @@
-"""The whole of a call as people meet it: a caller with a telephone, two listeners with a browser, a supervisor's board."""
+"""The whole of a call as people meet it: callers with telephones, two listeners with browsers, a board."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from itertools import count
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Playwright, expect
 
+from pbx.facts import EndedBy
+from service.calls.model import Call, Result
 from tests.support.audio import CallerAudio
 from tests.support.browser import ListenerBrowser, listener_browser
 from tests.support.line import LineUnderTest, start_line
@@ -40,11 +43,12 @@ class Cast:
 
     def __init__(self, line: LineUnderTest, playwright: Playwright, folder: Path, stack: ExitStack) -> None:
         self.line, self.folder = line, folder
-        self._playwright, self._stack = playwright, stack
+        self._playwright, self._stack, self._numbers = playwright, stack, count(1)
 
     def browser(self, username: str, tone: float) -> ListenerBrowser:
         """Somebody signed in to the application."""
-        opened = self._stack.enter_context(listener_browser(self._playwright, self.folder / username, tone))
+        folder = self.folder / f"{username}-{next(self._numbers)}"
+        opened = self._stack.enter_context(listener_browser(self._playwright, folder, tone))
         opened.sign_in(self.line.url, username, self.line.password(username))
         return opened
 
@@ -156,3 +160,51 @@ def test_after_a_killed_browser_the_caller_is_answered_before_somebody_who_came_
     later.leave()
     dominique.expect_state("wrap-up")
     dominique.page.get_by_test_id("end-wrapup").click()
+
+    again = cast.browser("camille", CAMILLE_TONE)
+    again.expect_state("wrap-up")
+    again.page.get_by_test_id("end-wrapup").click()
+    again.expect_state("free")
+    again.leave_queue()
+
+
+def test_with_the_service_killed_calls_go_on_are_answered_and_are_on_record_afterwards(
+    cast: Cast, line: LineUnderTest
+) -> None:
+    camille = cast.listener("camille", CAMILLE_TONE)
+    dominique = cast.listener("dominique", DOMINIQUE_TONE)
+    dominique.pause()
+    known = {call.call_id for call in line.records()}
+    first, first_audio = cast.caller(CALLER)
+    camille.expect_ringing()
+    camille.answer()
+    until(lambda: first_audio.loudness(CAMILLE_TONE) > 0.05, "the first caller hears the listener")
+    dominique.resume()
+
+    line.kill_service()
+    second, second_audio = cast.caller(LATER, tone=600.0)
+    dominique.expect_ringing()
+    dominique.answer()
+    dominique.expect_hears(600.0)
+    until(lambda: second_audio.loudness(DOMINIQUE_TONE) > 0.05, "the second caller hears the other listener")
+    assert first_audio.loudness(CAMILLE_TONE) > 0.05, "the first conversation goes on"
+    camille.expect_hears(CALLER_TONE)
+    camille.page.get_by_test_id("end").click()
+    until(lambda: first.was_hung_up_on, "the listener's end works without the service")
+
+    line.start_service()
+    second.leave()
+
+    def both_recorded() -> list[Call] | None:
+        new = [call for call in line.records() if call.call_id not in known]
+        return new if len(new) == 2 and all(call.ended_at for call in new) else None
+
+    one, two = sorted(until(both_recorded, "both records are complete", 30), key=lambda call: call.arrived_at)
+    assert (one.result, one.ended_by) == (Result.ANSWERED, EndedBy.LISTENER)
+    assert (two.result, two.ended_by) == (Result.ANSWERED, EndedBy.CALLER)
+    assert one.listener_id != two.listener_id
+    until(lambda: line.contacts_of({one.call_id, two.call_id}) == 2, "each has one contact")
+    for listener in (camille, dominique):
+        listener.expect_state("wrap-up", 30)
+        listener.page.get_by_test_id("end-wrapup").click()
+        listener.expect_state("free")

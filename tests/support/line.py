@@ -6,6 +6,7 @@ with start_line(tmp_path) as line:
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import queue
@@ -15,14 +16,23 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
+
+from sqlalchemy import ScalarResult, select
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from pbx import process
 from pbx.layout import Layout
+from service.calls.model import Call
+from service.cases.model import Contact
+from service.store.engine import Store
 from tests.support.pbx import Ports, quiet, reserve_ports
+
+Row = TypeVar("Row")
 
 _SIGN_IN = re.compile(r"[│┃] *([a-z][a-z0-9.-]*) *[│┃] *(\S{8,}) *[│┃]")
 _READY = re.compile(r"ready: (\S+)")
@@ -106,6 +116,27 @@ class LineUnderTest:
         """The service alone, as after a crash."""
         self.service = self._start("serve")
         self._wait_until_ready()
+
+    def records(self) -> list[Call]:
+        """The store's call records, read by the test itself."""
+        return self._read(lambda session: session.scalars(select(Call)))
+
+    def contacts_of(self, call_ids: set[str]) -> int:
+        """How many contacts these calls have."""
+        wanted = select(Contact).where(Contact.call_id.in_(call_ids))
+        return len(self._read(lambda session: session.scalars(wanted)))
+
+    def _read(self, ask: Callable[[AsyncSession], Awaitable[ScalarResult[Row]]]) -> list[Row]:
+        async def read() -> list[Row]:
+            store = Store(f"sqlite+aiosqlite:///{self.directory / 'var' / 'ecoute.db'}")
+            try:
+                async with store.reading() as session:
+                    return list((await ask(session)).all())
+            finally:
+                await store.close()
+
+        with ThreadPoolExecutor(1) as thread:  # Playwright's own loop runs in this one
+            return thread.submit(asyncio.run, read()).result()
 
     def pbx(self) -> process.RunningPbx:
         """The Asterisk of this line."""

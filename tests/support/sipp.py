@@ -139,8 +139,8 @@ class Sipp:
 class Caller(Sipp):
     """Somebody who rings the line: one call, or `calls` of them at `rate` a second.
 
-    `stay`: seconds after the answer until they leave by themselves. `audio`: what they say and hear. `numbers`: one call
-    from each of them, instead of `calls` from `identity`.
+    `stay`: seconds after the answer until they leave by themselves. `audio`: what they say and hear. `numbers`: one
+    call from each of them, instead of `calls` from `identity`.
     """
 
     def __init__(

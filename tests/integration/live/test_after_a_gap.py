@@ -13,7 +13,7 @@ from sqlalchemy import func, select
 from service.calls.model import Call, Result
 from service.cases.model import Contact
 from tests.integration.live.line import LiveLine
-from tests.support.sipp import number
+from tests.support.sipp import Caller, number
 from tests.support.wait import until
 
 
@@ -122,3 +122,21 @@ def test_when_the_pbx_dies_its_calls_are_ended_once_by_fault(line: LiveLine) -> 
     (call,) = ended(line, 1)
     assert (call.result, call.ended_by) == (Result.ANSWERED, "fault")
     until(lambda: supervisor.one("call") is None, "the dead call is off the board")
+
+
+def test_killed_again_and_again_while_callers_come_and_go_each_call_has_one_record(line: LiveLine) -> None:
+    _page, phone = line.listener("listener1", talk=4.0)
+    callers = line.caller(calls=12, rate=2, stay=18)
+    for count in (2, 6, 10):
+        until(lambda count=count: len(callers.all_seen("INVITE", status=200)) >= count, "callers arrive")  # type: ignore[misc]
+        line.kill_service()
+        line.start_service()
+    calls = ended_after(line, callers)
+    assert [call.result for call in calls].count(Result.ANSWERED) == len(phone.rung) == contacts(line)
+    assert all(call.ended_by in ("caller", "listener") for call in calls)
+
+
+def ended_after(line: LiveLine, callers: Caller) -> list[Call]:
+    """The records, once sipp says that all its calls are over."""
+    until(lambda: callers.process.poll() is not None, "every caller has gone", 60)
+    return ended(line, 12)
