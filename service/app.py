@@ -141,6 +141,7 @@ def _web(settings: Settings, service: Service, keyring: Keyring) -> web.Applicat
         sockets=tuple(service.live.websocket_urls.values()),
         pages=PAGES if PAGES.is_dir() else None,
         timezone=settings.line.timezone,
+        trusted_proxies=tuple(http.trusted_proxies),
     )
 
     async def pbx_answers() -> None:

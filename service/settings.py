@@ -10,7 +10,15 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    IPvAnyNetwork,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
@@ -74,6 +82,7 @@ class Http(_Section):
     public_url: str = ""  #: how browsers reach the pages, where that is not http://localhost:<port>
     certificate: Path | None = None
     private_key: Path | None = None
+    trusted_proxies: list[IPvAnyNetwork] = []  #: whose word on a client's address is believed
 
     @model_validator(mode="after")
     def _certificate_with_key(self) -> Self:

@@ -99,8 +99,7 @@ def serve(config: Config = None) -> None:
     from service.cli import up as start
 
     settings = settings_of(config)
-    start.prepare(settings, progress)
-    start.serve(settings, lambda: out.print(f"ready: {start.url_of(settings)}", markup=False, soft_wrap=True))
+    start.serve(settings, lambda: out.print(f"ready: {start.url_of(settings)}", markup=False, soft_wrap=True), progress)
 
 
 @app.command()

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import aiohttp
 from rich.console import Console
 from rich.table import Table
 
+from pbx import ports
 from pbx.errors import SetupError
 from pbx.process import RunningPbx
 from service import app as service
@@ -25,20 +27,37 @@ _READY_EVERY_SECONDS = 0.1
 
 def up(settings: Settings, *, sample: bool, out: Console, progress: Progress) -> None:
     """Prepares, starts the PBXs, runs the service until it is stopped. Raises SetupError with a mend."""
-    prepare(settings, progress)
-    sign_ins = asyncio.run(people.create_sample_line(settings)) if sample else []
-    ids = tuple(centre.id for centre in asyncio.run(people.all_centres(settings)) if centre.reached_by == "queue")
-    for pbx in settings.pbx:
-        machine.start(settings, pbx, ids, progress)
-    serve(settings, lambda: _welcome(settings, sign_ins, sample=sample, out=out))
-    out.print("The service has stopped. The PBX and its calls go on; `ecoute down` lets them end and stops it.")
+    with _own_place(settings, progress):
+        sign_ins = asyncio.run(people.create_sample_line(settings)) if sample else []
+        ids = _centres_with_a_queue(settings)
+        for pbx in settings.pbx:
+            machine.start(settings, pbx, ids, progress)
+        asyncio.run(_serve(settings, lambda: _welcome(settings, sign_ins, sample=sample, out=out)))
+    out.print(
+        "The service has stopped. The PBX and its calls go on; `ecoute down` lets them end and stops it.",
+        soft_wrap=True,
+    )
 
 
-def serve(settings: Settings, ready: Callable[[], None]) -> None:
+def serve(settings: Settings, ready: Callable[[], None], progress: Progress) -> None:
     """The service until SIGINT or SIGTERM; `ready` is called once pages and PBX answer."""
+    with _own_place(settings, progress):
+        asyncio.run(_serve(settings, ready))
+
+
+@contextmanager
+def _own_place(settings: Settings, progress: Progress) -> Iterator[None]:
+    """The data directory is ours alone, prepared, and the pages' port is free."""
+    _make_data_directory(settings)
     log.configure()
     with only_service(settings.store.data_dir):
-        asyncio.run(_serve(settings, ready))
+        ports.refuse_taken([ports.Port("tcp", settings.http.host, settings.http.port, "http.port")])
+        prepare(settings, progress)
+        yield
+
+
+def _centres_with_a_queue(settings: Settings) -> tuple[str, ...]:
+    return tuple(centre.id for centre in asyncio.run(people.all_centres(settings)) if centre.reached_by == "queue")
 
 
 async def _serve(settings: Settings, ready: Callable[[], None]) -> None:
@@ -67,6 +86,12 @@ async def _announce(settings: Settings, listening: asyncio.Event, ready: Callabl
 
 def prepare(settings: Settings, progress: Progress) -> None:
     """Data directory, keys and store, as this version wants them."""
+    _make_data_directory(settings)
+    progress("Preparing the store")
+    asyncio.run(people.prepare_store(settings))
+
+
+def _make_data_directory(settings: Settings) -> None:
     data = settings.store.data_dir.absolute()
     try:
         data.mkdir(parents=True, exist_ok=True, mode=0o750)
@@ -76,14 +101,12 @@ def prepare(settings: Settings, progress: Progress) -> None:
             f"{data} cannot be used: {error.strerror}.",
             "Set store.data_dir to another place.",
         ) from error
-    progress("Preparing the store")
-    asyncio.run(people.prepare_store(settings))
 
 
 def pbx_alone(settings: Settings, progress: Progress) -> None:
     """Starts this machine's PBXs and stays until they end. SIGTERM and SIGINT let calls end first."""
     prepare(settings, progress)
-    ids = tuple(centre.id for centre in asyncio.run(people.all_centres(settings)) if centre.reached_by == "queue")
+    ids = _centres_with_a_queue(settings)
     started: list[RunningPbx] = [machine.start(settings, pbx, ids, progress) for pbx in settings.pbx]
     asked_to_stop = (signal.SIGTERM, signal.SIGINT)
     signal.pthread_sigmask(signal.SIG_BLOCK, asked_to_stop)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import pytest
-from sqlalchemy import Select, select
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from service.calls.model import Call, Result
@@ -95,17 +95,17 @@ def outcome_of_record(record: Call) -> Outcome:
 
 
 def complete_records(line: LiveLine) -> list[Call] | None:
-    found: list[Call] = line.query(lambda s: _all(s, select(Call)))
+    found: list[Call] = line.query(lambda s: _all(s, Call))
     return found if len(found) == CALLS and all(call.ended_at for call in found) else None
 
 
-async def _all(session: AsyncSession, statement: Select[tuple[Row]]) -> list[Row]:
-    return [row for (row,) in await session.execute(statement)]
+async def _all(session: AsyncSession, model: type[Row]) -> list[Row]:
+    return list((await session.scalars(select(model))).all())
 
 
 def one_contact_on_one_case(line: LiveLine, answered: set[str]) -> None:
-    contacts: list[Contact] = line.query(lambda s: _all(s, select(Contact)))
-    cases: list[Case] = line.query(lambda s: _all(s, select(Case)))
+    contacts: list[Contact] = line.query(lambda s: _all(s, Contact))
+    cases: list[Case] = line.query(lambda s: _all(s, Case))
     assert sorted(contact.call_id for contact in contacts) == sorted(answered)
     assert sorted(contact.case_id for contact in contacts) == sorted(case.id for case in cases)
 
