@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import ssl
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -47,7 +47,7 @@ from service.running import PbxParts, Service
 from service.settings import Pbx, Settings
 from service.store.engine import Store
 from service.store.secrets import check_master_key, load_caller_keys
-from service.world import LinkState, Person, Rules, World, live_calls
+from service.world import Person, Rules, World, live_calls
 
 #: every declared route of the service, also for `python -m service.http.openapi`
 ROUTE_TABLES: Final[Sequence[RouteTable]] = (
@@ -62,8 +62,8 @@ ROUTE_TABLES: Final[Sequence[RouteTable]] = (
 PAGES: Final = Path(__file__).parent / "frontend" / "dist"
 
 
-async def serve(settings: Settings, ready: asyncio.Event | None = None) -> None:
-    """Run the service until SIGTERM or SIGINT. `ready`: set when its pages can be asked for."""
+async def serve(settings: Settings, ready: Callable[[], None] | None = None) -> None:
+    """Run the service until SIGTERM or SIGINT. `ready`: called when its pages and every PBX answer."""
     service = await build(settings)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -145,7 +145,7 @@ def _web(settings: Settings, service: Service, keyring: Keyring) -> web.Applicat
     )
 
     async def pbx_answers() -> None:
-        if not all(line.link is LinkState.UP for line in service.live.world.lines.values()):
+        if not service.answering():
             raise unreachable()
 
     app = create_app(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -22,6 +22,7 @@ from service.pump import Pump
 from service.push.views import iso
 from service.settings import Settings
 from service.store.engine import Store
+from service.world import LinkState
 
 #: pages are told the time this often, so that they notice a service that died
 PAGE_TICK_SECONDS: Final = 2.0
@@ -56,10 +57,14 @@ class Service:
     ssl_context: ssl.SSLContext | None = None
     _changes: asyncio.Queue[int] = field(default_factory=lambda: asyncio.Queue(CHANGES_LIMIT))
     _returned: asyncio.Event = field(default_factory=asyncio.Event)
+    _up: asyncio.Event = field(default_factory=asyncio.Event)
     _stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def run(self, ready: asyncio.Event | None = None) -> None:
-        """Serve until `stop()`. A part that fails ends the service with its error: its supervisor starts it anew."""
+    async def run(self, ready: Callable[[], None] | None = None) -> None:
+        """Serve until `stop()`. A part that fails ends the service with its error: its supervisor starts it anew.
+
+        `ready` is called once, when the pages can be asked for and every PBX was reached.
+        """
         runner = web.AppRunner(self.app, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)
         await runner.setup()
         try:
@@ -67,17 +72,26 @@ class Service:
             await web.TCPSite(runner, http.host, http.port, ssl_context=self.ssl_context).start()
             tasks = [asyncio.create_task(part, name=name) for name, part in self._parts()]
             stopping = asyncio.create_task(self._stopping.wait(), name="stop")
-            if ready is not None:
-                ready.set()
+            telling = asyncio.create_task(self._tell(ready), name="ready")
             try:
                 await asyncio.wait([stopping, *tasks], return_when=asyncio.FIRST_COMPLETED)
             finally:
                 stopping.cancel()
+                telling.cancel()
                 self.live.board.dismiss_all()
                 await self._wind_down(tasks)
         finally:
             await runner.cleanup()
             await self.store.close()
+
+    def answering(self) -> bool:
+        """Whether every PBX is connected."""
+        return all(line.link is LinkState.UP for line in self.live.world.lines.values())
+
+    async def _tell(self, ready: Callable[[], None] | None) -> None:
+        await self._up.wait()
+        if ready is not None:
+            ready()
 
     def stop(self) -> None:
         """Stop the service. The PBX and its calls go on."""
@@ -96,6 +110,8 @@ class Service:
             if parts.link.config.pbx == pbx:
                 parts.provisioning.connected()
         self._returned.set()
+        if self.answering():
+            self._up.set()
 
     def _parts(self) -> list[tuple[str, Coroutine[Any, Any, None]]]:
         parts: list[tuple[str, Coroutine[Any, Any, None]]] = [

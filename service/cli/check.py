@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pbx import site, verifier
-from pbx.layout import Layout
+from pbx.layout import SOURCES, Layout
 from service.cli import machine
 from service.settings import Settings
 
@@ -20,10 +20,10 @@ def static(settings: Settings) -> list[verifier.Finding]:
         for pbx in settings.pbx:
             layout = Layout.of(Path(directory), pbx.id)
             site.write(machine.site_of(settings, pbx, ("centre-38",)), layout)
-            findings += verifier.verify(layout.etc)
-    return findings
+            findings += verifier.check(layout.etc, [SOURCES / "pbx", SOURCES / "service"])
+    return sorted(set(findings))
 
 
 def as_json(findings: Sequence[verifier.Finding]) -> str:
     """A list of objects, one for each finding."""
-    return json.dumps([{"rule": f.rule, "where": f.where, "mend": f.mend} for f in findings], indent=2)
+    return json.dumps([finding._asdict() for finding in findings], indent=2)

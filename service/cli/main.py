@@ -154,7 +154,11 @@ def check(config: Config = None, *, as_json: AsJson = False) -> None:
         sys.stdout.write(verify.as_json(findings) + "\n")
     else:
         for finding in findings:
-            err.print(str(finding), soft_wrap=True, markup=False)
+            err.print(
+                f"{finding.file}:{finding.line}: {finding.sentence} {finding.mend} [{finding.id}]",
+                soft_wrap=True,
+                markup=False,
+            )
     if findings:
         fail(f"{len(findings)} findings: mend them before the line opens.")
     if not as_json:

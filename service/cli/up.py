@@ -7,7 +7,6 @@ import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-import aiohttp
 from rich.console import Console
 from rich.table import Table
 
@@ -22,8 +21,6 @@ from service.settings import Settings
 
 Progress = Callable[[str], None]
 
-_READY_EVERY_SECONDS = 0.1
-
 
 def up(settings: Settings, *, sample: bool, out: Console, progress: Progress) -> None:
     """Prepares, starts the PBXs, runs the service until it is stopped. Raises SetupError with a mend."""
@@ -32,7 +29,7 @@ def up(settings: Settings, *, sample: bool, out: Console, progress: Progress) ->
         ids = _centres_with_a_queue(settings)
         for pbx in settings.pbx:
             machine.start(settings, pbx, ids, progress)
-        asyncio.run(_serve(settings, lambda: _welcome(settings, sign_ins, sample=sample, out=out)))
+        asyncio.run(service.serve(settings, lambda: _welcome(settings, sign_ins, sample=sample, out=out)))
     out.print(
         "The service has stopped. The PBX and its calls go on; `ecoute down` lets them end and stops it.",
         soft_wrap=True,
@@ -42,7 +39,7 @@ def up(settings: Settings, *, sample: bool, out: Console, progress: Progress) ->
 def serve(settings: Settings, ready: Callable[[], None], progress: Progress) -> None:
     """The service until SIGINT or SIGTERM; `ready` is called once pages and PBX answer."""
     with _own_place(settings, progress):
-        asyncio.run(_serve(settings, ready))
+        asyncio.run(service.serve(settings, ready))
 
 
 @contextmanager
@@ -58,30 +55,6 @@ def _own_place(settings: Settings, progress: Progress) -> Iterator[None]:
 
 def _centres_with_a_queue(settings: Settings) -> tuple[str, ...]:
     return tuple(centre.id for centre in asyncio.run(people.all_centres(settings)) if centre.reached_by == "queue")
-
-
-async def _serve(settings: Settings, ready: Callable[[], None]) -> None:
-    listening = asyncio.Event()
-    serving = asyncio.create_task(service.serve(settings, listening))
-    announcing = asyncio.create_task(_announce(settings, listening, ready))
-    try:
-        await serving
-    finally:
-        announcing.cancel()
-
-
-async def _announce(settings: Settings, listening: asyncio.Event, ready: Callable[[], None]) -> None:
-    """Says so when calls are answered: the pages listen, the store and the PBXs are there."""
-    await listening.wait()
-    scheme = "http" if settings.http.certificate is None else "https"
-    # our own certificate is not checked by ourselves: nothing is sent but the question
-    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=False)) as client:
-        while True:
-            async with client.get(f"{scheme}://127.0.0.1:{settings.http.port}/readyz") as answer:
-                if answer.status == 200:
-                    ready()
-                    return
-            await asyncio.sleep(_READY_EVERY_SECONDS)
 
 
 def prepare(settings: Settings, progress: Progress) -> None:

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Collection, Iterator
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
@@ -50,6 +50,7 @@ from pbx.link import CommandRefused, LinkConfig, PbxLink
 from tests.asterisk.line import Line
 from tests.fakes.reader import Reader
 from tests.support.sipp import Phone, number
+from tests.support.wait import until
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -107,6 +108,12 @@ def journal(line: Line) -> dict[tuple[str, str, int], CallFact]:
         if after == position:
             return by_key(facts)
         position = after
+
+
+async def written(line: Line, keys: Collection[tuple[str, str, int]]) -> dict[tuple[str, str, int], CallFact]:
+    """The journal, once it holds these: a line may reach the file a moment after its event reached us."""
+    await aside(until, lambda: set(keys) <= set(journal(line)), "the journal is written")
+    return journal(line)
 
 
 def same(live: dict[tuple[str, str, int], CallFact], later: dict[tuple[str, str, int], CallFact]) -> None:
@@ -170,7 +177,8 @@ async def test_live_and_journal_tell_the_same_of_a_call_through_loss_return_and_
         assert (ended.by, ended.stage) == (EndedBy.LISTENER, Stage.TALKING)
         assert link.state.calls == {}
         await aside(lambda: caller.was_hung_up_on)
-        same(by_key(reader.facts), journal(line))
+        live = by_key(reader.facts)
+        same(live, await written(line, live))
         assert link.failed == 0
         assert link.state.corrections == 0
 
@@ -215,8 +223,9 @@ async def test_a_service_that_starts_in_the_middle_sees_who_waits_who_is_rung_an
         await reader.link.send(EndConversation(pbx="pbx1", channel=talking.listener_channel))
         await reader.until(lambda facts: last(facts, CallEnded))
         ended = last(reader.facts, CallEnded)
-        later = journal(line)[(talking.call_id, "CallEnded", getattr(ended, "ordinal", 0))]
-        assert ended is not None
+        assert isinstance(ended, CallEnded)
+        key = (talking.call_id, "CallEnded", ended.ordinal)
+        later = (await written(line, [key]))[key]
         assert abs(ended.at - later.at) < 1
 
 
@@ -243,7 +252,7 @@ async def test_what_happens_while_nobody_listens_is_in_the_journal_with_the_keys
         await aside(second.leave)
         await reader.until(lambda facts: last(facts, CallEnded))
         after = by_key(reader.facts)
-    told = journal(line)
+    told = await written(line, {**before, **after})
     kinds = {key[1] for key in set(told) - set(before) - set(after)}
     assert kinds == {"ListenerRung", "CallAnswered", "CallEnded", "CallEntered", "CallQueued"}
     for key, fact in {**before, **after}.items():

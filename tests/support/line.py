@@ -7,6 +7,7 @@ with start_line(tmp_path) as line:
 from __future__ import annotations
 
 import asyncio
+import http.client
 import json
 import os
 import queue
@@ -112,10 +113,21 @@ class LineUnderTest:
         self.service.kill()
         self.service.wait()
 
-    def start_service(self) -> None:
+    def start_service(self, *, wait: bool = True) -> None:
         """The service alone, as after a crash."""
         self.service = self._start("serve")
-        self._wait_until_ready()
+        if wait:
+            self._wait_until_ready()
+
+    def readiness(self) -> dict[str, Any]:
+        """What /readyz says."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.http_port, timeout=5)
+        try:
+            connection.request("GET", "/readyz")
+            found: dict[str, Any] = json.loads(connection.getresponse().read())
+            return found
+        finally:
+            connection.close()
 
     def records(self) -> list[Call]:
         """The store's call records, read by the test itself."""

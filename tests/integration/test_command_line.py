@@ -1,0 +1,98 @@
+"""The `ecoute` command where something is wrong: one sentence, the right exit code, never a traceback."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.line import start_line
+from tests.support.wait import until
+
+
+def ecoute(directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "service.cli.main", *arguments],
+        cwd=directory,
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2]), "COLUMNS": "200"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("command", [["up"], ["serve"], ["down"], ["check"], ["listeners", "list"]])
+def test_a_wrong_setting_ends_with_2_and_one_line(tmp_path: Path, command: list[str]) -> None:
+    (tmp_path / "ecoute.toml").write_text("[http]\nport = 'eighty'\n")
+    done = ecoute(tmp_path, *command)
+    assert done.returncode == 2
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert "ecoute.toml: http.port" in done.stderr
+
+
+def test_a_settings_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    done = ecoute(tmp_path, "serve", "--config", "elsewhere.toml")
+    assert (done.returncode, done.stderr.strip()) == (2, "elsewhere.toml: there is no such settings file")
+
+
+def test_a_taken_port_names_the_process_and_the_key(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        (tmp_path / "ecoute.toml").write_text(f"[http]\nport = {port}\n")
+        done = ecoute(tmp_path, "serve")
+    assert done.returncode == 1
+    assert f"Port {port}/tcp is held by" in done.stderr
+    assert f"(process {os.getpid()})" in done.stderr
+    assert "http.port" in done.stderr
+
+
+def test_a_role_that_does_not_exist_is_answered_with_those_that_do(tmp_path: Path) -> None:
+    done = ecoute(tmp_path, "listeners", "add", "camille", "Camille Exemple", "--role", "boss")
+    assert done.returncode == 1
+    assert "There is no role boss" in done.stderr
+    assert "supervisor" in done.stderr
+
+
+def test_an_account_is_added_listed_and_given_a_new_password(tmp_path: Path) -> None:
+    added = ecoute(tmp_path, "listeners", "add", "camille", "Camille Exemple")
+    assert added.returncode == 0, added.stderr
+    listed = ecoute(tmp_path, "listeners", "list", "--json")
+    assert '"username": "camille"' in listed.stdout
+    again = ecoute(tmp_path, "listeners", "reset-password", "camille")
+    assert again.stdout.split()[0] == "camille"
+    assert again.stdout != added.stdout
+    taken = ecoute(tmp_path, "listeners", "add", "camille", "Somebody Else")
+    assert taken.returncode == 1
+    assert "choose another" in taken.stderr
+
+
+def test_the_service_runs_once_and_a_wrong_secret_is_one_clear_error(tmp_path: Path) -> None:
+    with start_line(tmp_path) as line:
+        second = ecoute(tmp_path, "serve")
+        assert second.returncode == 1
+        assert f"runs already (process {line.service.pid})" in second.stderr
+
+        line.kill_service()
+        secrets = line.layout.secrets
+        before = secrets.read_text()
+        secrets.write_text('{"service": "wrong", "provision": "wrong"}')
+        line.start_service(wait=False)
+        until(lambda: any("refused the account" in said for said in line.said), "the refusal is logged", 20)
+        refusals = [said for said in line.said if "refused the account" in said]
+        assert len(refusals) == 1, "once, not at each retry"
+        assert line.readiness()["checks"]["pbx"] != "ok"
+        secrets.write_text(before)
+
+
+def test_down_ends_pbx_and_service_and_says_so(tmp_path: Path) -> None:
+    with start_line(tmp_path) as line:
+        done = ecoute(tmp_path, "down")
+        assert done.returncode == 0, done.stderr
+        assert "The PBX pbx1 has stopped" in done.stdout
+        assert line.service.wait(timeout=20) == 0
+        assert "No PBX of this data directory runs" in ecoute(tmp_path, "down").stdout
