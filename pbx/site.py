@@ -77,7 +77,7 @@ class SiteConfig:
     grace: int = 20
     centre_ring: int = 25
     press_one: int = 15
-    queue_round: int = 30
+    queue_round: int = 60
     outbound_caller_id: str = ""  #: shown on outbound legs; empty: none
 
 
