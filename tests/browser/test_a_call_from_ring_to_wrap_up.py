@@ -19,6 +19,8 @@ from tests.support.line import LineUnderTest, start_line
 from tests.support.sipp import Caller, number
 from tests.support.wait import until
 
+pytestmark = pytest.mark.alone  # four browsers at once, and seconds that are measured
+
 PICTURES = Path(__file__).parents[2] / "docs" / "pictures"
 CALLER, LATER = "+33639980011", "+33639980012"
 CALLER_TONE, CAMILLE_TONE, DOMINIQUE_TONE = 440.0, 1000.0, 1300.0

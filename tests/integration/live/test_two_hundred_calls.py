@@ -40,6 +40,7 @@ class Outcome:
     wait: float
 
 
+@pytest.mark.alone
 @pytest.mark.timeout(300)
 def test_callers_phones_queue_log_and_records_agree_on_two_hundred_calls(tmp_path: Path) -> None:
     with LiveLine(tmp_path, listeners=LISTENERS) as line:
