@@ -25,7 +25,7 @@ down: ## let calls end, then stop the PBX
 	@$(ECOUTE) down $(ARGS)
 
 test: setup-dev check ## everything: check, unit, replay, integration, config, asterisk, browser
-	@$(BIN)/python -m pytest -q -n 4 --dist worksteal -m "not alone" $(ARGS)
+	@$(BIN)/python -m pytest -q -n 6 --dist worksteal -m "not alone" $(ARGS)
 	@$(BIN)/python -m pytest -q -m alone $(ARGS)
 
 check: setup-dev ## format, lint, types, import arrows, dialplan, no-cap and recording checks

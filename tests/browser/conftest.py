@@ -8,8 +8,8 @@ import pytest
 from playwright.sync_api import Playwright, sync_playwright
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def playwright() -> Iterator[Playwright]:
-    """The driver of Chromium; it downloads nothing."""
+    """The driver of Chromium; it downloads nothing. Its event loop would be in the way of tests elsewhere."""
     with sync_playwright() as driver:
         yield driver

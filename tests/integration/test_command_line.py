@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from pbx.facts import EndedBy
+from service.calls.model import NumberKind, Result
 from tests.support.line import start_line
 from tests.support.wait import until
 
@@ -87,6 +89,16 @@ def test_the_service_runs_once_and_a_wrong_secret_is_one_clear_error(tmp_path: P
         assert len(refusals) == 1, "once, not at each retry"
         assert line.readiness()["checks"]["pbx"] != "ok"
         secrets.write_text(before)
+
+
+def test_the_demo_places_a_call_that_speaks_and_is_on_record(tmp_path: Path) -> None:
+    with start_line(tmp_path) as line:
+        done = ecoute(tmp_path, "demo", "--seconds", "8")
+        assert done.returncode == 0, done.stdout + done.stderr
+        record = until(lambda: [call for call in line.records() if call.ended_at], "the call is on record")[0]
+        assert record.result is Result.ABANDONED, "nobody was there to answer"
+        assert record.ended_by is EndedBy.CALLER
+        assert record.number_kind is NumberKind.GIVEN
 
 
 def test_down_ends_pbx_and_service_and_says_so(tmp_path: Path) -> None:

@@ -150,6 +150,10 @@ class LineUnderTest:
         with ThreadPoolExecutor(1) as thread:  # Playwright's own loop runs in this one
             return thread.submit(asyncio.run, read()).result()
 
+    def waiting(self) -> int:
+        """Callers in the national queue, as Asterisk counts them."""
+        return self.pbx().console("queue show national").count("(wait:")
+
     def pbx(self) -> process.RunningPbx:
         """The Asterisk of this line."""
         running = process.find(self.layout)
