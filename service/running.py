@@ -63,7 +63,7 @@ class Service:
     async def run(self, ready: Callable[[], None] | None = None) -> None:
         """Serve until `stop()`. A part that fails ends the service with its error: its supervisor starts it anew.
 
-        `ready` is called once, when the pages can be asked for and every PBX was reached.
+        `ready` is called once, when the pages can be asked for and every PBX was reached and has what it needs.
         """
         runner = web.AppRunner(self.app, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)
         await runner.setup()
@@ -90,6 +90,8 @@ class Service:
 
     async def _tell(self, ready: Callable[[], None] | None) -> None:
         await self._up.wait()
+        for parts in self.pbxs:  # a call before that would come without its number
+            await parts.provisioning.done.wait()
         if ready is not None:
             ready()
 

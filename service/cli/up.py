@@ -30,10 +30,10 @@ def up(settings: Settings, *, sample: bool, out: Console, progress: Progress) ->
         for pbx in settings.pbx:
             machine.start(settings, pbx, ids, progress)
         asyncio.run(service.serve(settings, lambda: _welcome(settings, sign_ins, sample=sample, out=out)))
-    out.print(
-        "The service has stopped. The PBX and its calls go on; `ecoute down` lets them end and stops it.",
-        soft_wrap=True,
+    goes_on = (
+        "The PBX and its calls go on; `ecoute down` lets them end and stops it." if machine.running(settings) else ""
     )
+    out.print(f"The service has stopped. {goes_on}", soft_wrap=True)
 
 
 def serve(settings: Settings, ready: Callable[[], None], progress: Progress) -> None:
