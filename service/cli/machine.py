@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from pbx import install, process, prompts, requirements, site
+from pbx.errors import SetupError
 from pbx.layout import Layout, cache_dir
 from pbx.process import RunningPbx
 from service.settings import Pbx, Settings, Trunk
 
 Progress = Callable[[str], None]
+
+_LOOK_SECONDS = 0.5
+_RETRY_SECONDS = 20.0
 
 
 def prepare(progress: Progress) -> install.Asterisk:
@@ -31,6 +38,43 @@ def start(settings: Settings, pbx: Pbx, centres: tuple[str, ...], progress: Prog
     site.write(site_of(settings, pbx, centres), layout)
     prompts.install(cache_dir(os.environ), layout, progress)
     return process.start(asterisk, layout, progress)
+
+
+@contextmanager
+def kept_running(settings: Settings, centres: tuple[str, ...], progress: Progress) -> Iterator[None]:
+    """A PBX that dies meanwhile is started again at once; one that was stopped on purpose (`ecoute down`) is not."""
+    over = threading.Event()
+
+    def watch() -> None:
+        patience = _LOOK_SECONDS
+        while not over.wait(patience):
+            patience = _LOOK_SECONDS
+            for pbx in settings.pbx:
+                if not _died(Layout.of(settings.store.data_dir, pbx.id)):
+                    continue
+                progress(f"The PBX {pbx.id} has died: starting it again")
+                try:
+                    start(settings, pbx, centres, progress)
+                except SetupError as error:
+                    progress(f"{error.sentence} {error.mend}")
+                    patience = _RETRY_SECONDS
+
+    watching = threading.Thread(target=watch, name="pbx-watch", daemon=True)
+    watching.start()
+    try:
+        yield
+    finally:
+        over.set()
+        watching.join()
+
+
+def _died(layout: Layout) -> bool:
+    """Its pid file is taken away by whoever stops it on purpose, a moment after its end: so it is looked at twice."""
+    for _ in range(2):
+        if not layout.pid_file.exists() or process.find(layout) is not None:
+            return False
+        time.sleep(_LOOK_SECONDS)
+    return True
 
 
 def running(settings: Settings) -> dict[str, RunningPbx]:

@@ -29,7 +29,8 @@ def up(settings: Settings, *, sample: bool, out: Console, progress: Progress) ->
         ids = _centres_with_a_queue(settings)
         for pbx in settings.pbx:
             machine.start(settings, pbx, ids, progress)
-        asyncio.run(service.serve(settings, lambda: _welcome(settings, sign_ins, sample=sample, out=out)))
+        with machine.kept_running(settings, ids, progress):
+            asyncio.run(service.serve(settings, lambda: _welcome(settings, sign_ins, sample=sample, out=out)))
     goes_on = (
         "The PBX and its calls go on; `ecoute down` lets them end and stops it." if machine.running(settings) else ""
     )

@@ -171,7 +171,7 @@ def test_a_second_loss_has_its_own_grace(line: Line) -> None:
     caller, phone = _talk(line)
     phone.hang_up(CRASH)
     line.ami.step("connecting return")
-    time.sleep(4)  # they talk again for longer than a phone that answers and dies
+    time.sleep(6.5)  # they talk again for longer than a phone that answers and dies
     phone.hang_up(CRASH)
     line.ami.step("listener-lost", nth=2)
     line.ami.step("connecting return", nth=2)

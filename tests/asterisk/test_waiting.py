@@ -61,6 +61,16 @@ def test_the_place_is_spoken_and_no_key_is_needed(line: Line) -> None:
     stays(lambda: len(line.ami.steps()) == 4, "keys pressed by accident change nothing", 1.5)
 
 
+def test_a_listener_who_is_away_does_not_keep_the_caller_from_one_who_is_there(line: Line) -> None:
+    line.heartbeat()
+    away = line.listener("l1", ring=120.0)
+    line.caller()
+    until(lambda: away.rung, "the phone of somebody who is away rings")
+    line.listener("l2")
+    line.ami.step("connecting national PJSIP/l2", timeout=30)  # one ring lasts 20 s
+    assert len(away.rung) == 1
+
+
 def test_a_caller_who_hangs_up_while_waiting_has_ended_the_call(line: Line) -> None:
     line.heartbeat()
     caller = line.caller()

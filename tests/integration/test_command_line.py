@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from pbx import process
 from pbx.facts import EndedBy
 from service.calls.model import NumberKind, Result
 from tests.support.line import start_line
@@ -99,6 +100,15 @@ def test_the_demo_places_a_call_that_speaks_and_is_on_record(tmp_path: Path) -> 
         assert record.result is Result.ABANDONED, "nobody was there to answer"
         assert record.ended_by is EndedBy.CALLER
         assert record.number_kind is NumberKind.GIVEN
+
+
+def test_a_pbx_that_dies_answers_again_within_ten_seconds(tmp_path: Path) -> None:
+    with start_line(tmp_path) as line:
+        dead = line.pbx()
+        dead.kill()
+        until(lambda: process.find(line.layout), "it is started again", 10)
+        assert line.pbx().pid != dead.pid
+        until(lambda: line.readiness()["ready"], "and the service has it again", 20)
 
 
 def test_down_ends_pbx_and_service_and_says_so(tmp_path: Path) -> None:
