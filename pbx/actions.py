@@ -18,6 +18,7 @@ from pbx.commands import (
     DropLostLeg,
     EndConversation,
     Heartbeat,
+    KeepOwnReason,
     PauseMember,
     PutRoute,
     ReadRoutes,
@@ -156,6 +157,11 @@ def _pause_member(command: PauseMember) -> Action:
     )
 
 
+def _keep_own_reason(command: KeepOwnReason) -> Action:
+    channel = _named("the caller's channel", command.channel)
+    return Action({"Action": "Setvar", "Channel": channel, "Variable": "OWN_REASON", "Value": "1"})
+
+
 def _withdraw(command: WithdrawCaller) -> Action:
     return Action(
         {
@@ -210,6 +216,7 @@ _ACTIONS: dict[type[Command], Callable[[Any], Action]] = {
     AddMember: _add_member,
     RemoveMember: _remove_member,
     PauseMember: _pause_member,
+    KeepOwnReason: _keep_own_reason,
     WithdrawCaller: _withdraw,
     EndConversation: _end_conversation,
     DropLostLeg: _drop_lost_leg,

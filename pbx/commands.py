@@ -44,6 +44,16 @@ class PauseMember(Command):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class KeepOwnReason(Command):
+    """The listener of a call chose a pause of their own: the dialplan does not put wrap-up or reconnecting over it.
+
+    `channel`: the caller's.
+    """
+
+    channel: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WithdrawCaller(Command):
     """Take a waiting caller out of a queue for overflow. "Success" means requested; the dialplan's step says what was.
 

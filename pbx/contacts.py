@@ -31,7 +31,7 @@ class ContactTracker:
             contacts[event.uri] = event.reachable
         else:
             contacts.setdefault(event.uri, True)
-        return self._told(event.endpoint, event.at)
+        return self._told(event.endpoint, event.at, removed=event.removed)
 
     def listed(self, at: float, contacts: Iterable[ContactSeen]) -> list[Fact]:
         """All contacts at once: endpoints that are not among them have none."""
@@ -45,9 +45,9 @@ class ContactTracker:
                 facts += self._told(endpoint, at)
         return facts
 
-    def _told(self, endpoint: str, at: float) -> list[Fact]:
+    def _told(self, endpoint: str, at: float, *, removed: bool = False) -> list[Fact]:
         reachable = any(self._contacts[endpoint].values())
         if self.phones.get(endpoint) == reachable:
             return []
         self.phones[endpoint] = reachable
-        return [PhoneChanged(pbx=self.pbx, at=at, endpoint=endpoint, reachable=reachable)]
+        return [PhoneChanged(pbx=self.pbx, at=at, endpoint=endpoint, reachable=reachable, removed=removed)]

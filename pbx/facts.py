@@ -221,10 +221,11 @@ class MemberRemoved(Fact):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PhoneChanged(Fact):
-    """A phone registered, was lost, or answered its qualification. `reachable` false: no contact."""
+    """A phone registered, was lost, or answered its qualification. `reachable` false: no contact that answers."""
 
     endpoint: str  #: `l12`
     reachable: bool
+    removed: bool = False  #: not reachable because its contact was removed; a qualification that failed removes none
 
 
 # --- the session itself -----------------------------------------------------------------------------------------------

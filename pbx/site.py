@@ -150,10 +150,17 @@ def _globals(site: SiteConfig) -> str:
         "PRESS_ONE": site.press_one,
         "QUEUE_ROUND": site.queue_round,
         "OUTBOUND_CALLER_ID": conf.matching(_CALLER_ID, site.outbound_caller_id, "caller id of outbound calls"),
-        "OUTBOUND_ENDPOINT": "trunk",
+        "OUTBOUND_ENDPOINT": "trunk" if _leads_out(site.trunk) else "",
         "LINE_LANGUAGE": conf.matching(re.compile("fr|en"), site.language, "language"),
     }
     return "".join(f"{name} = {value}\n" for name, value in values.items())
+
+
+def _leads_out(trunk: Trunk) -> bool:
+    """The sample's trunk is this machine itself: a call sent there would come back as a new caller."""
+    if isinstance(trunk, TrunkByRegistration) or trunk.server:
+        return True
+    return not all(address in {"127.0.0.1", "::1", "localhost"} for address in trunk.addresses)
 
 
 def _numbers(site: SiteConfig) -> str:

@@ -29,7 +29,10 @@ from pbx.queues import Member, QueueTracker
 
 
 class PbxState:
-    """`calls` by call id, `members` by interface, `phones`: endpoint → reachable. Others read it, never write."""
+    """`calls` by call id, `members` by interface, `phones`: endpoint → reachable.
+
+    Others read it, never write; `remember_token` alone is for the service.
+    """
 
     def __init__(self, pbx: str) -> None:
         self.pbx = pbx
@@ -61,6 +64,12 @@ class PbxState:
     def calls(self) -> dict[str, LiveCall]:
         """The live calls by id."""
         return self._calls.calls
+
+    def remember_token(self, call_id: str, token: str) -> None:
+        """Who calls, of a live call that began before the session: the snapshot lacks it, the journal has it."""
+        call = self.calls.get(call_id)
+        if call is not None and not call.caller_token:
+            call.caller_token = token
 
     @property
     def members(self) -> dict[str, Member]:

@@ -16,6 +16,7 @@ from typing import Final
 from aiohttp import web
 
 from pbx import site
+from pbx.errors import SetupError
 from pbx.layout import Layout
 from pbx.link import LinkConfig, PbxLink
 from service.accounts import queries as account_queries
@@ -113,6 +114,7 @@ def _wire(settings: Settings, pbx: Pbx, service: Service, keyring: Keyring, numb
         layout.journal,
         live=lambda: live_calls(link.state),
         announce=service.announcer.recorded,
+        remember=link.state.remember_token,
     )
     phones = Phones(store, keyring, link, layout)
     keys = CallerKeys(store, keyring, numbers.keys, link)
@@ -129,6 +131,7 @@ def _wire(settings: Settings, pbx: Pbx, service: Service, keyring: Keyring, numb
     live.links[pbx.id] = link
     live.phones[pbx.id] = phones.ensure
     live.websocket_urls[pbx.id] = websocket_url(pbx)
+    live.recorders[pbx.id] = recorder.writing_ended
     return PbxParts(link, pump, recorder, provisioning)
 
 
@@ -170,7 +173,14 @@ def _rules(settings: Settings) -> Rules:
 
 def _link_config(pbx: Pbx, layout: Layout) -> LinkConfig:
     """The secrets were made when the site was written."""
-    secrets = site.read_secrets(layout)
+    try:
+        secrets = site.read_secrets(layout)
+    except FileNotFoundError:
+        raise SetupError(
+            "pbx-not-prepared",
+            f"The PBX {pbx.id} was never started here, so its secrets are not known.",
+            "Start it first: `ecoute pbx run`, or `ecoute up` for both.",
+        ) from None
     return LinkConfig(
         pbx=pbx.id,
         host=pbx.host,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from aiohttp import web
 
@@ -20,11 +21,15 @@ from service.settings import Settings
 from service.world import LinkState, Person, World
 
 EnsurePhone = Callable[[str, str], Awaitable[None]]
+EndWriting = Callable[[int, datetime], None]
 
 
 @dataclass(slots=True)
 class Live:
-    """By PBX id: `links`; `phones`, which makes a PBX know a phone; `websocket_urls`, as browsers reach it."""
+    """By PBX id: `links`; `phones`, which makes a PBX know a phone; `websocket_urls`, as browsers reach it.
+
+    `recorders`: told who ended their writing, for those whom no queue's event tells of.
+    """
 
     settings: Settings
     world: World
@@ -35,6 +40,7 @@ class Live:
     links: dict[str, PbxLink] = field(default_factory=dict)
     phones: dict[str, EnsurePhone] = field(default_factory=dict)
     websocket_urls: dict[str, str] = field(default_factory=dict)
+    recorders: dict[str, EndWriting] = field(default_factory=dict)
 
     def meet(self, viewer: Viewer) -> None:
         """Somebody is here: their name goes with their calls."""

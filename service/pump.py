@@ -15,20 +15,22 @@ from typing import Final
 
 import structlog
 
-from pbx.commands import Command, DropLostLeg, Heartbeat, WithdrawCaller
+from pbx.commands import Command, DropLostLeg, Heartbeat, PauseMember, WithdrawCaller
 from pbx.facts import CallEntered, Fact, MemberChanged, MemberRemoved, PbxConnected, Stage
 from pbx.link import CommandRefused, NotConnected, OutcomeUnknown, PbxLink
 from service.calls.lookup import Lookup, Question
 from service.calls.recorder import Recorder
 from service.decisions.overflow import Offer, decide
-from service.decisions.recovery import find_lost_leg
-from service.listeners.model import ListenerState, account_of
+from service.decisions.recovery import find_lost_leg, find_stranded
+from service.listeners.model import WRAP_UP, ListenerState, account_of
 from service.push.presence import Presence
 from service.push.views import Views
-from service.world import Line, LinkState, World
+from service.world import Line, LinkState, Touched, World
 
 TICK_SECONDS: Final = 1.0
 HEARTBEAT_SECONDS: Final = 2.0
+#: the heartbeat promises that we decide: without a decision for so long it is not sent, and the dialplan overflows
+DECIDED_WITHIN_SECONDS: Final = 5.0
 #: commands of decisions that may wait; a decision that finds no room is taken again
 COMMAND_LIMIT: Final = 64
 
@@ -58,6 +60,7 @@ class Pump:
         self._lookup = lookup
         self._on_connected = on_connected
         self._writing: set[int] = set()
+        self._decided_at = float("-inf")  #: monotonic: when decisions were last taken to their end
         self._commands: asyncio.Queue[Command] = asyncio.Queue(COMMAND_LIMIT)
         world.lines[self.pbx] = Line(self.pbx, link.state, since=self.now())
 
@@ -78,14 +81,18 @@ class Pump:
 
     def take(self, facts: Sequence[Fact]) -> None:
         """One batch, in order. What fails in showing or deciding never keeps a fact from being recorded."""
+        touched = Touched(everything=True)
         try:
             touched = self._world.apply(self.pbx, facts, time.monotonic())
+        except Exception:
+            _log.exception("a batch of facts was not understood", action="take-failed", pbx=self.pbx)
+        self._decide()
+        try:
             self._look_up(facts)
             self._views.refresh(self.pbx, touched, self.now())
             self._views.board.flush()
-            self._decide()
         except Exception:
-            _log.exception("a batch of facts was not understood", action="take-failed", pbx=self.pbx)
+            _log.exception("a batch of facts could not be shown", action="show-failed", pbx=self.pbx)
         self._recorder.offer(facts)
         self._after(facts)
 
@@ -116,9 +123,23 @@ class Pump:
         self._views.board.flush()
 
     def _decide(self) -> None:
-        """Evaluate what is level-triggered: callers who wait, legs whose browser died."""
+        """Decide, whatever fails elsewhere; what fails here stops the heartbeat, so that the dialplan overflows."""
+        try:
+            self._evaluate()
+        except Exception:
+            _log.exception("decisions could not be taken", action="decide-failed", pbx=self.pbx)
+        else:
+            self._decided_at = time.monotonic()
+
+    def _evaluate(self) -> None:
+        """What is level-triggered: callers who wait, legs whose browser died, listeners held for nobody."""
         line = self._world.lines[self.pbx]
         line.begin_round()
+        self._overflow(line)
+        self._free_callers()
+        self._free_listeners(line)
+
+    def _overflow(self, line: Line) -> None:
         now = self.now()
         for call in line.state.calls.values():
             if call.stage is not Stage.WAITING:
@@ -128,10 +149,20 @@ class Pump:
                 command = WithdrawCaller(pbx=self.pbx, queue=call.queue, channel=call.channel, info=decision.info)
                 if self._ask(command):
                     self._world.withdrawal_sent(call.call_id, now)
+
+    def _free_callers(self) -> None:
         lost = find_lost_leg(self._world, self.pbx, self._presence.sockets, time.monotonic())
         if lost is not None and self._ask(DropLostLeg(pbx=self.pbx, channel=lost.channel)):
             self._world.leg_dropped(lost.call_id, lost.channel)
             _log.info("a listener's browser is gone; freeing the caller", action="drop-lost-leg", call_id=lost.call_id)
+
+    def _free_listeners(self, line: Line) -> None:
+        """Once per member: they write up, and end it themselves."""
+        stranded = find_stranded(line, time.monotonic())
+        line.asked_to_write &= stranded
+        for interface in stranded - line.asked_to_write:
+            if self._ask(PauseMember(pbx=self.pbx, interface=interface, paused=True, reason=WRAP_UP)):
+                line.asked_to_write.add(interface)
 
     def _ask(self, command: Command) -> bool:
         try:
@@ -143,13 +174,14 @@ class Pump:
     def tick(self) -> None:
         """Once a second: what depends on time, and a second look at everything, so that a view mends itself."""
         line = self._world.lines[self.pbx]
+        if line.link is LinkState.UP:
+            self._decide()
         self._recorder.sample(self.now())
         if line.link is LinkState.UP:
             for call in line.state.calls.values():
                 if call.call_id not in self._world.known and call.caller_token and call.stage is not Stage.ENDED:
                     self._lookup.ask(Question(call.call_id, call.caller_token))
             self._views.refresh_all(self.now())
-            self._decide()
         self._views.show_line(line, self._as_of())
         self._views.board.flush()
 
@@ -169,9 +201,9 @@ class Pump:
                 _log.exception("a tick failed", action="tick-failed", pbx=self.pbx)
 
     async def _heartbeat(self) -> None:
-        """While it comes, the dialplan leaves overflow to us."""
+        """While it comes, the dialplan leaves overflow to us: it comes only while we decide."""
         while True:
-            if self._link.connected:
+            if self._link.connected and time.monotonic() - self._decided_at < DECIDED_WITHIN_SECONDS:
                 try:
                     await self._link.send(Heartbeat(pbx=self.pbx), timeout=HEARTBEAT_SECONDS)
                 except (CommandRefused, OutcomeUnknown, NotConnected) as error:

@@ -6,9 +6,12 @@ A wrong or unknown key is an error of one line that names the key, where it stan
 
 from __future__ import annotations
 
+import os
 import re
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
+from zoneinfo import available_timezones
 
 from pydantic import (
     BaseModel,
@@ -17,6 +20,7 @@ from pydantic import (
     IPvAnyNetwork,
     StringConstraints,
     ValidationError,
+    field_validator,
     model_validator,
 )
 from pydantic_settings import (
@@ -35,7 +39,7 @@ _DELIVERED = r"^\+?[0-9]{2,15}$"
 _IDENTIFIER = r"^[a-z][a-z0-9-]{0,31}$"
 _COUNTRY = r"^[A-Z]{2}$"
 _DAY = "(mon|tue|wed|thu|fri|sat|sun)"
-_CLOCK = "([01][0-9]|2[0-4]):[0-5][0-9]"
+_CLOCK = "(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)"
 _HOURS = rf"^{_DAY}(-{_DAY})? {_CLOCK}-{_CLOCK}$"
 #: what to say instead of a regular expression
 _EXPECTED = {
@@ -67,11 +71,21 @@ class Line(_Section):
     name: str = "Écoute"
     number: Delivered = "3133"  #: what people dial
     #: as delivered by the carrier → E.164. A short number arrives as its ten-digit translation.
-    numbers: dict[Delivered, E164] = {"3133": "+33199003133", "0199003133": "+33199003133"}
+    numbers: Annotated[dict[Delivered, E164], Field(min_length=1)] = {
+        "3133": "+33199003133",
+        "0199003133": "+33199003133",
+    }
     country: Annotated[str, StringConstraints(pattern=_COUNTRY)] = "FR"
     hours: list[Hours] = ["mon-sun 00:00-24:00"]
     timezone: str = "Europe/Paris"
     language: Literal["fr", "en"] = "fr"
+
+    @field_validator("timezone")
+    @classmethod
+    def _timezone_exists(cls, name: str) -> str:
+        if name not in available_timezones():
+            raise ValueError(f"expected a time zone like Europe/Paris (found {name!r})")
+        return name
 
 
 class Http(_Section):
@@ -88,6 +102,9 @@ class Http(_Section):
     def _certificate_with_key(self) -> Self:
         if (self.certificate is None) != (self.private_key is None):
             raise ValueError("certificate and private_key go together")
+        for file in (self.certificate, self.private_key):
+            if file is not None and not file.is_file():
+                raise ValueError(f"there is no file {file}")
         return self
 
 
@@ -96,6 +113,13 @@ class Store(_Section):
 
     data_dir: Path = Path("var")
     url: str = ""  #: SQLAlchemy address; empty: SQLite in the data directory
+
+    @field_validator("url")
+    @classmethod
+    def _known_database(cls, url: str) -> str:
+        if url and not url.startswith(("sqlite+aiosqlite:///", "postgresql+asyncpg://")):
+            raise ValueError("expected postgresql+asyncpg://user@host/database or sqlite+aiosqlite:///path")
+        return url
 
 
 class Overflow(_Section):
@@ -125,6 +149,12 @@ class Trunk(_Section):
     caller_id: Delivered | Literal[""] = ""  #: shown on outbound calls; empty: none
 
     @model_validator(mode="after")
+    def _carrier_is_known(self) -> Self:
+        if self.profile == "address" and not self.addresses:
+            raise ValueError("profile 'address' needs addresses: from where the carrier calls")
+        return self
+
+    @model_validator(mode="after")
     def _registration_is_complete(self) -> Self:
         if self.profile == "registration" and not (self.server and self.username and self.password):
             raise ValueError("profile 'registration' needs server, username and password")
@@ -144,13 +174,21 @@ class Pbx(_Section):
     rtp_start: Port = 10000
     rtp_end: Port = 12000
     websocket_url: str = ""  #: as browsers reach it; empty: ws://localhost:<http_port>/ws
+    external_address: str = ""  #: as the carrier sees this PBX, when an address translator lies between
+    local_networks: list[IPvAnyNetwork] = []  #: on our side of that translator
     queue_round_seconds: Annotated[int, Field(ge=5, le=300)] = 60
     trunk: Trunk = Trunk()
 
+    @field_validator("bind")
+    @classmethod
+    def _bind_is_an_address(cls, bind: str) -> str:
+        ip_address(bind)
+        return bind
+
     @model_validator(mode="after")
     def _range_of_ports(self) -> Self:
-        if self.rtp_end - self.rtp_start < 100:
-            raise ValueError("rtp_end must lie at least 100 above rtp_start: a call takes four ports")
+        if self.rtp_end - self.rtp_start < 400:
+            raise ValueError("rtp_end must lie at least 400 above rtp_start: a call takes four ports")
         return self
 
 
@@ -235,7 +273,9 @@ _OTHER_VARIABLES = frozenset({"ECOUTE_CACHE_DIR", "ECOUTE_CONFIG"})
 def _one_line(error: ValidationError, file: Path | None) -> str:
     first = error.errors(include_url=False)[0]
     key = ".".join(str(part) for part in first["loc"]) or "settings"
-    where = file if file is not None else "the environment"
+    variable = ENVIRONMENT_PREFIX + "__".join(str(part) for part in first["loc"]).upper()
+    named = next((name for name in os.environ if name.upper() == variable), "")
+    where: Path | str = f"{named} in the environment" if named else file or "the environment"
     if first["type"] == "extra_forbidden":
         return f"{where}: {key}: there is no such setting"
     expected = re.sub(r"^Value error, ", "", first["msg"])

@@ -14,7 +14,9 @@ from pbx.calls import LiveCall
 from pbx.facts import (
     CallEnded,
     CallFact,
+    CallQueued,
     Fact,
+    ListenerRangOut,
     ListenerRung,
     MemberChanged,
     MemberRemoved,
@@ -66,11 +68,15 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class LostPhone:
-    """A phone whose contact went. `at`: the service's monotonic clock. `channel`: its leg then, empty for none."""
+    """A phone that became unreachable. `at`: the service's monotonic clock. `channel`: its leg then, empty for none.
+
+    `removed`: its contact was removed; else only its qualification failed.
+    """
 
     at: float
     call_id: str
     channel: str
+    removed: bool = False
 
 
 @dataclass(slots=True)
@@ -83,6 +89,8 @@ class Line:
     since: float = 0.0
     in_sync_since: float | None = None
     phones_lost: dict[int, LostPhone] = field(default_factory=dict)
+    #: stranded members whose wrap-up was asked for (once): see `find_stranded`
+    asked_to_write: set[str] = field(default_factory=set)
     _staffing: dict[str, Staffing] = field(default_factory=dict)
 
     def call(self, call_id: str) -> LiveCall | None:
@@ -94,12 +102,18 @@ class Line:
         """Who serves a queue now. Counted once per round of decisions."""
         found = self._staffing.get(queue)
         if found is None:
-            found = self._staffing[queue] = staffing(self.state.members.values(), queue)
+            rung = {interface for call in self.state.calls.values() for interface in call.ringing}
+            found = self._staffing[queue] = staffing(self.state.members.values(), queue, rung)
         return found
 
     def begin_round(self) -> None:
         """The members may have changed since the last round of decisions."""
         self._staffing.clear()
+
+    def calls_of(self, interface: str) -> list[LiveCall]:
+        """The live calls that are this listener's: talked on, or held for them after their leg was lost."""
+        stages = (Stage.TALKING, Stage.LOST)
+        return [call for call in self.state.calls.values() if call.stage in stages and call.listener == interface]
 
     def has_leg(self, call_id: str, channel: str) -> bool:
         """Does the call still have this listener's leg, talking or ringing?"""
@@ -144,6 +158,8 @@ class World:
         self.dropped_legs: dict[str, set[str]] = {}
         #: (call id, account) → when their phone began to ring, the PBX's clock
         self.rung_at: dict[tuple[str, int], float] = {}
+        #: call id → how often a phone rang in vain since the caller waits
+        self.rang_out: dict[str, int] = {}
         self._withdrawals: dict[str, float] = {}
 
     # --- what Asterisk said
@@ -173,6 +189,10 @@ class World:
             _note_account(touched, call.listener)
         if isinstance(fact, ListenerRung):
             self._note_ring(fact)
+        elif isinstance(fact, ListenerRangOut) and call is not None:
+            self.rang_out[fact.call_id] = self.rang_out.get(fact.call_id, 0) + 1
+        elif isinstance(fact, CallQueued):
+            self.rang_out.pop(fact.call_id, None)
         elif isinstance(fact, OverflowBegan):
             self._withdrawals.pop(fact.call_id, None)
         elif isinstance(fact, CallEnded):
@@ -187,6 +207,7 @@ class World:
         self._withdrawals.pop(call_id, None)
         self.known.pop(call_id, None)
         self.dropped_legs.pop(call_id, None)
+        self.rang_out.pop(call_id, None)
         for memory in (self.rung_at, self.known_to):
             for key in [key for key in memory if key[0] == call_id]:
                 del memory[key]
@@ -290,12 +311,13 @@ def _apply_phone(line: Line, fact: PhoneChanged, touched: Touched, instant: floa
         if instant - lost.at > LOST_PHONE_SECONDS:
             del line.phones_lost[account]
     call_id, channel = line.leg_of(interface_of(account_id))
-    line.phones_lost[account_id] = LostPhone(instant, call_id, channel)
+    line.phones_lost[account_id] = LostPhone(instant, call_id, channel, fact.removed)
 
 
 def _apply_link(line: Line, fact: Fact, touched: Touched, instant: float) -> None:
     if isinstance(fact, PbxConnected):
         line.link, line.in_sync_since = LinkState.UP, instant
+        line.asked_to_write.clear()
         touched.everything = True
     elif isinstance(fact, PbxLost | PbxRefused):
         line.link = LinkState.REFUSED if isinstance(fact, PbxRefused) else LinkState.LOST

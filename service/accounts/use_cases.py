@@ -116,12 +116,14 @@ async def make_account(
 
 
 async def new_password(session: AsyncSession, keyring: Keyring, *, username: str, at: datetime) -> NewAccount:
-    """Another random password; whoever was signed in stays so until they sign out."""
+    """Another random password; whoever was signed in with the old one no longer is. A call that goes on goes on."""
     account = await queries.account_by_username(session, folded(username))
     if account is None:
         raise NotFound("account-unknown", "There is no account with this name.", field="username")
     password = passwords.random_password()
     account.password_hash = await passwords.hashed(password)
+    for signed_in in await queries.sessions_of(session, account.id):
+        await queries.delete_session(session, signed_in.id)
     act = Act(action=Action.ACCOUNT_CHANGED, subject="account", subject_id=account.id)
     await append(session, keyring, [act], account_id=None, at=at)
     return NewAccount(account_id=account.id, username=account.username, password=password)

@@ -46,7 +46,8 @@ WHAT: Final[Mapping[type[CallFact], str]] = {
 }
 #: the key columns, and the encrypted number: it has a column of its own, under our key
 _NOT_DETAIL: Final = frozenset({"pbx", "at", "call_id", "ordinal", "caller_token"})
-_BY_CENTRE: Final = frozenset({AnsweredVia.CENTRE_QUEUE, AnsweredVia.CENTRE_TELEPHONE})
+#: answered by a centre's person
+BY_CENTRE: Final = frozenset({AnsweredVia.CENTRE_QUEUE, AnsweredVia.CENTRE_TELEPHONE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +137,7 @@ def _earliest(by_kind: Mapping[str, list[Told]]) -> datetime:
 
 
 def _by_centre(answer: Told) -> bool:
-    return answer.detail["via"] in _BY_CENTRE
+    return answer.detail["via"] in BY_CENTRE
 
 
 def _result(answers: list[Told], end: Told | None, *, closed: bool) -> Result | None:

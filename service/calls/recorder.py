@@ -22,6 +22,7 @@ from pbx.facts import CallFact, Fact, PbxConnected
 from pbx.journal import Position
 from service.calls import queries, replay, use_cases
 from service.calls.positions import SafePlaces
+from service.calls.replay import JournalUnreadable
 from service.calls.use_cases import Archive, Recorded
 from service.cases import use_cases as cases
 from service.keys import KeysError
@@ -33,9 +34,20 @@ QUEUE_LIMIT: Final = 2_000
 TRANSACTION_FACTS: Final = 500
 _RETRY_FIRST_SECONDS: Final = 0.2
 _RETRY_MOST_SECONDS: Final = 5.0
+#: until a journal that could not be read is tried again
+JOURNAL_RETRY_SECONDS: Final = 10.0
 
 #: faults of one call's facts, or of ours: trying again would not help. Everything else is the database's absence
-_BAD_FACTS: Final = (IntegrityError, DataError, ProgrammingError, LookupError, TypeError, ValueError, KeysError)
+_BAD_FACTS: Final = (
+    IntegrityError,
+    DataError,
+    ProgrammingError,
+    LookupError,
+    TypeError,
+    ValueError,
+    OverflowError,  # a number too large for SQLite
+    KeysError,
+)
 
 _log = structlog.get_logger(__name__)
 
@@ -52,7 +64,10 @@ Item = list[CallFact] | WritingEnded | PbxConnected
 
 
 class Recorder:
-    """`live`: ids of the calls that the PBX has now. `announce`: told of each commit, on the event loop."""
+    """`live`: ids of the calls that the PBX has now. `announce`: told of each commit, on the event loop.
+
+    `remember`: told of the callers' tokens (call id, token) that the journal holds, on the event loop.
+    """
 
     def __init__(
         self,
@@ -62,6 +77,7 @@ class Recorder:
         *,
         live: Callable[[], Collection[str]],
         announce: Callable[[Recorded], Awaitable[None]],
+        remember: Callable[[str, str], None] | None = None,
         limit: int = QUEUE_LIMIT,
     ) -> None:
         self._store = store
@@ -69,11 +85,13 @@ class Recorder:
         self._journal = journal
         self._live = live
         self._announce = announce
+        self._remember = remember
         self._queue: asyncio.Queue[Item] = asyncio.Queue(limit)
         self._queued: Counter[str] = Counter()
         self._places = SafePlaces()
         self._open: dict[str, float] = {}
         self._must_replay = False
+        self._replay_not_before: float | None = None  #: monotonic; None unless the journal could not be read
         self._last_at: float | None = None
         self.replays = 0  #: how often the journal was read to its end
 
@@ -127,7 +145,7 @@ class Recorder:
             items = await self._next()
             try:
                 await self._store_items(items)
-                if self._must_replay:
+                if self._must_replay and self._replay_pause() <= 0:
                     await self._replay()
             finally:
                 for item in items:
@@ -137,7 +155,13 @@ class Recorder:
                 self._queued += Counter()  # drops what is at zero
 
     async def _next(self) -> list[Item]:
-        items = [await self._queue.get()]
+        """What waits, or nothing when it is time to try the journal again."""
+        try:
+            put_off = self._replay_not_before is not None
+            async with asyncio.timeout(self._replay_pause() if put_off else None):
+                items = [await self._queue.get()]
+        except TimeoutError:
+            return []
         facts = _size(items[0])
         while facts < TRANSACTION_FACTS and not self._queue.empty():
             item = self._queue.get_nowait()
@@ -203,7 +227,26 @@ class Recorder:
 
     async def _replay(self) -> None:
         """Read the journal from the last safe place to its end; then calls that vanished end, once."""
-        await self._patiently(self._replay_once)
+        await self._patiently(self._replay_if_readable)
+
+    async def _replay_if_readable(self) -> None:
+        """A journal that cannot be read stops no record; nothing is safe until it could be."""
+        try:
+            await self._replay_once()
+        except JournalUnreadable as error:
+            if self._replay_not_before is None:
+                _log.error(
+                    "the PBX's journal cannot be read: check the rights on it and its disk",
+                    action="journal-unreadable",
+                    error=type(error.__cause__).__name__,
+                )
+            self._replay_not_before = time.monotonic() + JOURNAL_RETRY_SECONDS
+        else:
+            self._replay_not_before = None
+
+    def _replay_pause(self) -> float:
+        """Seconds until the journal may be tried again."""
+        return 0.0 if self._replay_not_before is None else max(0.0, self._replay_not_before - time.monotonic())
 
     async def _replay_once(self) -> None:
         self._must_replay = False
@@ -247,6 +290,11 @@ class Recorder:
     async def store_replayed(self, facts: Sequence[CallFact], safe: Position) -> None:
         """Store what the journal told, and how far it needs not be read again."""
         await self._store_facts(facts, safe)
+
+    def remember(self, call_id: str, token: str) -> None:
+        """The journal told who calls; the PBX's snapshot cannot."""
+        if self._remember is not None:
+            self._remember(call_id, token)
 
     def restart_samples(self, places: Sequence[tuple[float, Position]]) -> None:
         """Places in the journal with their times, as the replay met them."""

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from pbx import journal
-from pbx.facts import CallEnded, CallFact
+from pbx.events import Event
+from pbx.facts import CallEnded, CallEntered, CallFact
 from pbx.journal import JournalReplay, Position
 
 if TYPE_CHECKING:
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
 
 #: read at once: some ten milliseconds of the event loop
 CHUNK_BYTES: Final = 128 * 1024
+
+
+class JournalUnreadable(Exception):
+    """The operating system does not let us read the journal. Cause: its OSError."""
 
 
 @dataclass(slots=True)
@@ -41,18 +46,24 @@ class _Reading:
 
 
 async def run(recorder: Recorder) -> None:
-    """Read from the last safe place to the end, store as we go, and presume ended what stops without an end."""
+    """Read from the last safe place to the end, store as we go, and presume ended what stops without an end.
+
+    Raises JournalUnreadable.
+    """
     place = await recorder.stored_position()
     reading = _Reading(place)
     tracker = JournalReplay(recorder.pbx)
     live_before = set(recorder.live_calls())
     while True:
-        events, after = await asyncio.to_thread(journal.read, recorder.journal, place, CHUNK_BYTES)
+        events, after = await _read(recorder, place)
         if after == place:
             break
         if after.inode != place.inode:
             reading.began.clear()  # another file: places in the old one say nothing about it
         facts = tracker.feed(events)
+        for fact in facts:
+            if isinstance(fact, CallEntered):
+                recorder.remember(fact.call_id, fact.caller_token)
         reading.note(facts, place if after.inode == place.inode else Position(after.inode, 0))
         await recorder.store_replayed(facts, reading.safe(after))
         place = after
@@ -60,3 +71,10 @@ async def run(recorder: Recorder) -> None:
     reading.note(presumed, place)
     await recorder.store_replayed(presumed, reading.safe(place))
     recorder.restart_samples(reading.places)
+
+
+async def _read(recorder: Recorder, place: Position) -> tuple[list[Event], Position]:
+    try:
+        return await asyncio.to_thread(journal.read, recorder.journal, place, CHUNK_BYTES)
+    except OSError as error:
+        raise JournalUnreadable from error

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from pbx.facts import PRESUMED, CallEnded, CallEntered, CallFact, EndedBy, Stage
 from pbx.journal import Position
 from service.calls import queries
-from service.calls.fold import Told, fold, told
+from service.calls.fold import BY_CENTRE, Told, fold, told
 from service.calls.model import Call, NumberKind
 from service.calls.numbers import CallerNumbers
 from service.cases import use_cases as cases
@@ -84,9 +84,12 @@ def _fresh(known: Sequence[Told], news: Sequence[CallFact]) -> list[Told]:
 
 
 def _note_number(archive: Archive, row: Call, news: Sequence[CallFact]) -> None:
-    """The caller's number leaves the PBX's encryption and enters ours, here."""
+    """The caller's number leaves the PBX's encryption and enters ours, here.
+
+    A number that was given and is gone was erased with a discarded draft: the journal must not bring it back.
+    """
     for fact in news:
-        if isinstance(fact, CallEntered) and row.number is None:
+        if isinstance(fact, CallEntered) and row.number is None and row.number_kind is not NumberKind.GIVEN:
             opened = archive.numbers.open(fact.caller_token)
             row.number_kind = opened.kind
             if opened.number is not None:
@@ -118,7 +121,7 @@ async def _contacts(session: AsyncSession, archive: Archive, row: Call, fresh: S
             number=number,
             line=row.line,
             at=fact.at,
-            centre=None if account_id is not None else fact.detail["queue"],
+            centre=fact.detail["queue"] if fact.detail["via"] in BY_CENTRE else None,
         )
         if account_id is not None:
             opened_for.append((account_id, opened.contact_id))

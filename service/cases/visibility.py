@@ -40,20 +40,15 @@ def case_visible(viewer: Viewer) -> ColumnElement[bool]:
 
 
 def contact_visible(viewer: Viewer) -> ColumnElement[bool]:
-    """The viewer may read this `Contact`, whose `Case` is in the query: in it now, or by its case."""
-    return or_(takes_part(viewer), case_visible(viewer))
+    """The viewer may read this `Contact`, whose `Case` is in the query: in it now, by its draft, or by its case."""
+    return or_(takes_part(viewer), _wrote_draft(viewer), case_visible(viewer))
 
 
 def contact_writable(viewer: Viewer) -> ColumnElement[bool]:
     """The viewer may write in this `Contact` and decide on its case: who took part, and the team's coordinator."""
     if not viewer.may(Right.WRITE_CASES):
         return false()
-    took_part = (
-        exists()
-        .where(ContactParticipant.contact_id == Contact.id, ContactParticipant.account_id == viewer.account_id)
-        .correlate(Contact)
-    )
-    allowed = [takes_part(viewer), and_(took_part, case_visible(viewer))]
+    allowed = [takes_part(viewer), _wrote_draft(viewer), and_(_took_part(viewer), case_visible(viewer))]
     if Role.COORDINATOR in viewer.roles:
         allowed.append(and_(_of_team(viewer), case_visible(viewer)))
     return or_(*allowed)
@@ -70,6 +65,22 @@ def takes_part(viewer: Viewer) -> ColumnElement[bool]:
         )
         .correlate(Contact)
     )
+
+
+def _took_part(viewer: Viewer) -> ColumnElement[bool]:
+    """The viewer talked in this `Contact`, if only once."""
+    return (
+        exists()
+        .where(ContactParticipant.contact_id == Contact.id, ContactParticipant.account_id == viewer.account_id)
+        .correlate(Contact)
+    )
+
+
+def _wrote_draft(viewer: Viewer) -> ColumnElement[bool]:
+    """Took part, and it is still a draft: their last words are taken, whichever team the draft is of."""
+    if not viewer.may(Right.WRITE_CASES):
+        return false()
+    return and_(_took_part(viewer), Case.status == CaseStatus.DRAFT, not_closed_to(viewer.account_id))
 
 
 def _of_team(viewer: Viewer) -> ColumnElement[bool]:

@@ -33,11 +33,21 @@ def start(settings: Settings, pbx: Pbx, centres: tuple[str, ...], progress: Prog
     running = process.find(layout)
     if running is not None:
         progress(f"The PBX {pbx.id} runs already (process {running.pid})")
+        _tell_what_waits(layout, site_of(settings, pbx, centres), progress)
         return running
     asterisk = prepare(progress)
     site.write(site_of(settings, pbx, centres), layout)
     prompts.install(cache_dir(os.environ), layout, progress)
     return process.start(asterisk, layout, progress)
+
+
+def _tell_what_waits(layout: Layout, wanted: site.SiteConfig, progress: Progress) -> None:
+    """A PBX that runs keeps the settings with which it began, for the sake of its calls."""
+    for name, body in site.generated(wanted).items():
+        file = layout.generated / name
+        if not file.exists() or not file.read_text().endswith(body):
+            progress("Settings of the PBX have changed: they take effect after `make down` and `make run`")
+            return
 
 
 @contextmanager
@@ -106,6 +116,8 @@ def site_of(settings: Settings, pbx: Pbx, centres: tuple[str, ...] = ()) -> site
         press_one=settings.overflow.press_one_seconds,
         queue_round=pbx.queue_round_seconds,
         outbound_caller_id=pbx.trunk.caller_id,
+        external_address=pbx.external_address,
+        local_networks=tuple(str(network) for network in pbx.local_networks),
         tls_port=pbx.tls_port,
         certificate=_absolute(settings.http.certificate),
         private_key=_absolute(settings.http.private_key),

@@ -125,19 +125,26 @@ def install() -> None:
 def demo(
     config: Config = None,
     caller: Annotated[str, typer.Option(help="Number the caller shows; fictional ranges only.")] = "+33639980042",
-    seconds: Annotated[int, typer.Option(min=5, max=3600, help="The caller hangs up then, at the latest.")] = 120,
+    seconds: Annotated[int, typer.Option(min=5, max=3600, help="The caller hangs up then, at the latest.")] = 3600,
 ) -> None:
     """Play a caller who speaks to the line that runs on this machine."""
     from pbx import requirements
+    from service.cli import machine
     from service.cli.demo.play import DemoCall, play
 
     settings = settings_of(config)
     requirements.ensure({"demo"}, progress)
     first = settings.pbx[0]
+    if first.id not in machine.running(settings):
+        fail("The line is not up: `make run` in another terminal starts it.")
     progress(f"Calling {settings.line.number} as {caller}. In the listener's page: sign in to the queue, then answer.")
     progress("The caller speaks until you end the call, or Ctrl-C here makes them hang up.")
     call = DemoCall(
-        host=first.host, sip_port=first.sip_port, number=settings.line.number, caller=caller, seconds=seconds
+        host="127.0.0.1" if first.bind == "0.0.0.0" else first.bind,  # noqa: S104  compared with, not bound to
+        sip_port=first.sip_port,
+        number=settings.line.number,
+        caller=caller,
+        seconds=seconds,
     )
     if play(call) != 0:
         fail("The call did not go through: is the line up? `make run` in another terminal starts it.")
@@ -193,7 +200,12 @@ def listeners_add(
     username: str,
     display_name: str,
     config: Config = None,
-    role: Annotated[list[str] | None, typer.Option(help="Repeat for several. Default: listener.")] = None,
+    role: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="listener (default), supervisor, coordinator, analyst, dpo, administrator; repeat for several."
+        ),
+    ] = None,
     centre: Annotated[str, typer.Option(help="Id of the centre they belong to; empty: the national team.")] = "",
 ) -> None:
     """Create an account; its random password is shown once."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
+from sqlalchemy import make_url
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from pbx.errors import SetupError
@@ -17,7 +19,7 @@ from service.accounts.rights import Role
 from service.centres import queries as centre_queries
 from service.centres.use_cases import seed_sample
 from service.errors import ServiceError
-from service.keys import Keyring, load_keyring
+from service.keys import Keyring, KeysError, load_keyring
 from service.settings import Settings
 from service.store.engine import Store
 
@@ -63,18 +65,24 @@ class CentreRow:
 
 async def prepare_store(settings: Settings) -> None:
     """Brings the store to this version's schema, and makes the master key the first time."""
-    load_keyring(settings.store.data_dir.absolute())
-    store = Store(settings.store_url)
-    try:
-        await store.upgrade()
-    finally:
-        await store.close()
+    with _mendable(settings):
+        load_keyring(settings.store.data_dir.absolute())
+        store = Store(settings.store_url)
+        try:
+            await store.upgrade()
+        finally:
+            await store.close()
 
 
-async def create_sample_line(settings: Settings) -> list[SignIn]:
-    """Centres, three listeners, a supervisor, where there is no account yet; the sign-ins that were made."""
-    async with _transaction(settings) as (session, keyring):
+async def seed_centres(settings: Settings) -> None:
+    """The sample directory, where there is no centre yet."""
+    async with _transaction(settings) as (session, _):
         await seed_sample(session)
+
+
+async def create_sample_people(settings: Settings) -> list[SignIn]:
+    """Three listeners and a supervisor, where there is no account yet; the sign-ins that were made."""
+    async with _transaction(settings) as (session, keyring):
         if await account_queries.accounts(session):
             return []
         made: list[SignIn] = []
@@ -108,6 +116,10 @@ async def add(settings: Settings, username: str, display_name: str, roles: Seque
     if wrong := [role for role in roles if role not in known]:
         raise SetupError("role-unknown", f"There is no role {wrong[0]}.", f"Roles are {', '.join(sorted(known))}.")
     async with _transaction(settings) as (session, keyring):
+        if centre and centre not in {known.id for known in await centre_queries.centres(session)}:
+            raise SetupError(
+                "centre-unknown", f"There is no centre {centre}.", "`ecoute centres list` shows those that there are."
+            )
         made = await use_cases.make_account(
             session,
             keyring,
@@ -147,13 +159,37 @@ def as_json(rows: Sequence[AccountRow]) -> str:
 
 @asynccontextmanager
 async def _transaction(settings: Settings) -> AsyncIterator[tuple[AsyncSession, Keyring]]:
-    keyring = load_keyring(settings.store.data_dir.absolute())
-    store = Store(settings.store_url)
+    data_dir = settings.store.data_dir.absolute()
+    if not data_dir.is_dir():
+        raise SetupError(
+            "no-line-here",
+            f"There is no line here: {data_dir} does not exist.",
+            "Go to the directory of its ecoute.toml, name that file with --config, or make one: ecoute init.",
+        )
+    with _mendable(settings):
+        keyring = load_keyring(data_dir)
+        store = Store(settings.store_url)
+        try:
+            await store.upgrade()
+            async with store.transaction() as session:
+                yield session, keyring
+        finally:
+            await store.close()
+
+
+@contextmanager
+def _mendable(settings: Settings) -> Iterator[None]:
+    """What an administrator can mend, in one sentence."""
     try:
-        await store.upgrade()
-        async with store.transaction() as session:
-            yield session, keyring
+        yield
     except ServiceError as error:
         raise SetupError(error.id, error.message, "") from None
-    finally:
-        await store.close()
+    except KeysError as error:
+        raise SetupError("keys", str(error), "") from None
+    except (SQLAlchemyError, OSError) as error:
+        where = make_url(settings.store_url).render_as_string(hide_password=True)
+        raise SetupError(
+            "store-unreachable",
+            f"The store {where} cannot be used ({type(error).__name__}).",
+            "See that the database runs, that there is room on the disk, and that store.url in ecoute.toml is right.",
+        ) from error

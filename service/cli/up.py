@@ -25,14 +25,19 @@ Progress = Callable[[str], None]
 def up(settings: Settings, *, sample: bool, out: Console, progress: Progress) -> None:
     """Prepares, starts the PBXs, runs the service until it is stopped. Raises SetupError with a mend."""
     with _own_place(settings, progress):
-        sign_ins = asyncio.run(people.create_sample_line(settings)) if sample else []
+        if sample:
+            asyncio.run(people.seed_centres(settings))
         ids = _centres_with_a_queue(settings)
         for pbx in settings.pbx:
             machine.start(settings, pbx, ids, progress)
+        if sample:  # shown as soon as they exist: whatever fails afterwards, nobody is locked out
+            _show(asyncio.run(people.create_sample_people(settings)), out)
         with machine.kept_running(settings, ids, progress):
-            asyncio.run(service.serve(settings, lambda: _welcome(settings, sign_ins, sample=sample, out=out)))
+            asyncio.run(service.serve(settings, lambda: _welcome(settings, out)))
     goes_on = (
-        "The PBX and its calls go on; `ecoute down` lets them end and stops it." if machine.running(settings) else ""
+        "The PBX and its calls go on; `make down` (.venv/bin/ecoute down) lets them end and stops it."
+        if machine.running(settings)
+        else ""
     )
     out.print(f"The service has stopped. {goes_on}", soft_wrap=True)
 
@@ -119,23 +124,30 @@ def url_of(settings: Settings) -> str:
     return settings.http.public_url or f"http://localhost:{settings.http.port}"
 
 
-def _welcome(settings: Settings, sign_ins: list[people.SignIn], *, sample: bool, out: Console) -> None:
+def _show(sign_ins: list[people.SignIn], out: Console) -> None:
+    if not sign_ins:
+        out.print(
+            "The sign-ins were shown when they were made. New password: .venv/bin/ecoute listeners reset-password NAME",
+            soft_wrap=True,
+        )
+        return
+    table = Table(title="Sign-ins, shown this once", title_justify="left")
+    for column in ("sign-in", "password", "role"):
+        table.add_column(column)
+    for sign_in in sign_ins:
+        table.add_row(sign_in.username, sign_in.password, sign_in.role)
+    out.print(table)
+
+
+def _welcome(settings: Settings, out: Console) -> None:
     first = settings.pbx[0]
-    if sign_ins:
-        table = Table(title="Sign-ins, shown this once", title_justify="left")
-        for column in ("sign-in", "password", "role"):
-            table.add_column(column)
-        for sign_in in sign_ins:
-            table.add_row(sign_in.username, sign_in.password, sign_in.role)
-        out.print(table)
-    elif sample:
-        out.print("The sign-ins were shown at the first run; `ecoute listeners reset-password NAME` makes a new one.")
-    out.print(f"Pages:      {url_of(settings)}", markup=False, soft_wrap=True)
+    host = "127.0.0.1" if first.bind == "0.0.0.0" else first.bind  # noqa: S104  compared with, not bound to
     out.print(
-        f"Call it:    ecoute demo (in another terminal: .venv/bin/ecoute demo, or make demo), or from any SIP phone\n"
-        f"            on this machine: sip:{settings.line.number}@{first.bind}:{first.sip_port}",
+        f"Pages:      {url_of(settings)}\n"
+        f"Call it:    make demo in another terminal, or any SIP phone on this machine: "
+        f"sip:{settings.line.number}@{host}:{first.sip_port}\n"
+        f"Stop:       Ctrl-C stops the service, calls go on; make down lets calls end and stops the PBX.\n"
+        f"ready: {url_of(settings)}",
         markup=False,
         soft_wrap=True,
     )
-    out.print("Stop:       Ctrl-C stops the service, calls go on; `ecoute down` lets calls end and stops the PBX.")
-    out.print(f"ready: {url_of(settings)}", markup=False, soft_wrap=True)

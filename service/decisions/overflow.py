@@ -31,6 +31,9 @@ class Offer:
 
 Decision = Stay | Offer
 
+#: phones that rang in vain for a caller: after so many, a listener who is said to be free is not believed to be there
+RANG_OUT_ENOUGH = 2
+
 
 def decide(world: World, call: LiveCall, pbx: str, now: float) -> Decision:
     """`now`: epoch seconds on the PBX's clock, as are the call's times."""
@@ -57,7 +60,7 @@ def _need_not(world: World, line: Line, call: LiveCall, now: float) -> str:
     if call.last_overflow_at is not None and now - call.last_overflow_at < world.rules.again_after_seconds:
         return "offered-lately"
     staffing = line.staffing(NATIONAL_QUEUE)
-    if staffing.free:
+    if staffing.free and world.rang_out.get(call.call_id, 0) < RANG_OUT_ENOUGH:
         return "somebody-is-free"
     waited = 0.0 if call.waiting_since is None else now - call.waiting_since
     return "not-yet" if staffing.signed_in and waited < world.rules.after_seconds else ""

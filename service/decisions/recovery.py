@@ -1,7 +1,11 @@
 """Quick recovery: a listener's browser died under a call; free the caller from its dead leg at once. Pure.
 
 Only when one listener is lost alone: if several vanish together, the network or the service's own view is at fault, and
-hanging up legs would tear conversations apart that may well go on (DESIGN.md, "Browser phone").
+hanging up legs would tear conversations apart that may well go on (DESIGN.md, "Browser phone"). The loss of a listener
+who is the only one there cannot be told from a network that blinked: without another's registered phone as a witness
+that the network is well, the PBX's own silence timer (rtp_timeout, 3 s) frees the caller.
+
+Also here: a listener whom the dialplan held for a caller that is gone (the PBX died under the grace) writes up instead.
 """
 
 from __future__ import annotations
@@ -9,7 +13,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from service.world import LinkState, LostPhone, World
+from pbx.facts import Stage
+from service.listeners.model import RECONNECTING, account_of
+from service.world import Line, LinkState, LostPhone, World
 
 #: two phones lost within this time are not "one alone"
 TOGETHER_SECONDS = 10.0
@@ -17,6 +23,8 @@ TOGETHER_SECONDS = 10.0
 HESITATION_SECONDS = 0.7
 #: a page that reloads is back at once, yet its old leg is dead: its socket went within this time of its phone
 SAME_CRASH_SECONDS = 3.0
+#: after a gap, calls and members are believed together once both had time to be told
+STRANDED_SETTLE_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +58,30 @@ def find_lost_leg(world: World, pbx: str, sockets: Mapping[int, PageSocket], now
     if len(lately) != 1:
         return None
     account_id, lost = next(iter(lately.items()))
-    if now - lost.at < HESITATION_SECONDS or not _page_died_too(sockets.get(account_id), lost):
+    if now - lost.at < HESITATION_SECONDS or not _witnessed(line, account_id):
         return None
-    if lost.channel in world.dropped_legs.get(lost.call_id, ()) or not line.has_leg(lost.call_id, lost.channel):
+    if not lost.removed or not _page_died_too(sockets.get(account_id), lost):
         return None
-    return LostLeg(account_id, lost.call_id, lost.channel)
+    dropped = lost.channel in world.dropped_legs.get(lost.call_id, ())
+    there = not dropped and line.has_leg(lost.call_id, lost.channel)
+    return LostLeg(account_id, lost.call_id, lost.channel) if there else None
+
+
+def find_stranded(line: Line, now: float) -> frozenset[str]:
+    """Interfaces that are held for a lost caller who is not there any more. `now`: the service's monotonic clock."""
+    if line.link is not LinkState.UP or line.in_sync_since is None:
+        return frozenset()
+    if now - line.in_sync_since < STRANDED_SETTLE_SECONDS:
+        return frozenset()
+    awaited = {call.listener for call in line.state.calls.values() if call.stage is Stage.LOST}
+    held = (m.interface for m in line.state.members.values() if m.paused and m.pause_reason == RECONNECTING)
+    return frozenset(held) - awaited
+
+
+def _witnessed(line: Line, account_id: int) -> bool:
+    """Another listener's phone is registered: the network is well, and the loss is this listener's own."""
+    phones = line.state.phones.items()
+    return any(up for endpoint, up in phones if account_of(endpoint) not in (None, account_id))
 
 
 def _page_died_too(socket: PageSocket | None, lost: LostPhone) -> bool:

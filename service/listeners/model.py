@@ -103,6 +103,4 @@ def _unpaused(device: DeviceState, *, reachable: bool, on_the_phone: bool) -> Li
 def _paused(reason: str) -> Doing:
     if reason == WRAP_UP:
         return Doing(ListenerState.WRAP_UP)
-    if reason == RECONNECTING:
-        return Doing(ListenerState.UNREACHABLE)
     return Doing(ListenerState.PAUSED, reason)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from pbx.commands import AddMember, EndConversation, PauseMember, RemoveMember
+import contextlib
+from datetime import UTC, datetime
+
+from pbx.commands import AddMember, EndConversation, KeepOwnReason, PauseMember, RemoveMember
 from pbx.facts import Stage
 from service.accounts.pause_reasons import PAUSE_REASONS
 from service.accounts.viewer import Viewer
 from service.errors import Conflict, Forbidden, Unfit
-from service.listeners.model import ListenerState, endpoint_of, interface_of
+from service.listeners.model import WRAP_UP, ListenerState, endpoint_of, interface_of
 from service.live import Live
 from service.queues.model import NATIONAL_QUEUE
 
@@ -15,7 +18,10 @@ _PAUSE_KEYS = frozenset(reason.key for reason in PAUSE_REASONS)
 
 
 async def sign_in(live: Live, viewer: Viewer) -> None:
-    """Serve the national queue, and the own centre's where it has one. What is so already is not asked again."""
+    """Serve the national queue, and the own centre's where it has one. What is so already is not asked again.
+
+    Who signed out under a conversation comes back to its wrap-up: nobody is rung while they talk or write.
+    """
     live.meet(viewer)
     interface = interface_of(viewer.account_id)
     wanted = [NATIONAL_QUEUE]
@@ -24,7 +30,9 @@ async def sign_in(live: Live, viewer: Viewer) -> None:
     for pbx in live.reachable():
         member = live.world.lines[pbx].state.members.get(interface)
         served = member.queues if member is not None else set()
-        paused, reason = (member.paused, member.pause_reason) if member is not None else (False, "")
+        paused, reason = (
+            (member.paused, member.pause_reason) if member is not None else _pause_of_a_newcomer(live, viewer)
+        )
         for queue in wanted:
             if queue not in served:
                 await live.send(
@@ -52,15 +60,26 @@ async def pause(live: Live, viewer: Viewer, reason: str) -> None:
     """No call until they resume. During a conversation: from its end on, instead of the wrap-up."""
     if reason not in _PAUSE_KEYS:
         raise Unfit("pause-reason-unknown", f"Choose one of: {', '.join(sorted(_PAUSE_KEYS))}.", field="reason")
+    interface = interface_of(viewer.account_id)
     for pbx in _serving(live, viewer):
-        await live.send(PauseMember(pbx=pbx, interface=interface_of(viewer.account_id), paused=True, reason=reason))
+        for call in live.world.lines[pbx].calls_of(interface):
+            # first, so that a leg lost this instant finds it; refused when the call is over: then nothing overwrites
+            with contextlib.suppress(Conflict):
+                await live.send(KeepOwnReason(pbx=pbx, channel=call.channel))
+        await live.send(PauseMember(pbx=pbx, interface=interface, paused=True, reason=reason))
 
 
 async def resume(live: Live, viewer: Viewer) -> None:
-    """End the wrap-up or the pause: the listener alone does this."""
+    """End the wrap-up or the pause: the listener alone does this. Also of one who signed out while they talked."""
     doing = live.world.doing(viewer.account_id)
     if doing.state is ListenerState.TALKING:
         raise Conflict("in-conversation", "You are in a conversation: end it first.")
+    if _writes_as_nobodys_member(live, viewer):
+        live.views.drop_contact(viewer.account_id)
+        for end_writing in list(live.recorders.values())[:1]:  # one store: one of them tells it
+            end_writing(viewer.account_id, datetime.now(UTC))
+        live.views.show_again(viewer.account_id)
+        return
     pbxs = _serving(live, viewer)
     if doing.state is ListenerState.WRAP_UP:
         live.views.ending_wrapup.add(viewer.account_id)
@@ -82,6 +101,21 @@ async def end_call(live: Live, viewer: Viewer, call_id: str) -> None:
     if call.stage is not Stage.TALKING or not call.listener_channel:
         raise Conflict("not-in-conversation", "There is no conversation to end now: look at the page's state.")
     await live.send(EndConversation(pbx=pbx, channel=call.listener_channel))
+
+
+def _pause_of_a_newcomer(live: Live, viewer: Viewer) -> tuple[bool, str]:
+    """Whether a new member is paused, and why."""
+    talks = live.world.doing(viewer.account_id).state is ListenerState.TALKING
+    return (True, WRAP_UP) if talks or viewer.account_id in live.views.contacts else (False, "")
+
+
+def _writes_as_nobodys_member(live: Live, viewer: Viewer) -> bool:
+    """They signed out during the conversation, which is over: no pause of theirs says that they still write."""
+    interface = interface_of(viewer.account_id)
+    lines = live.world.lines.values()
+    if viewer.account_id not in live.views.contacts or live.world.queues_of(viewer.account_id):
+        return False
+    return not any(line.calls_of(interface) for line in lines)
 
 
 def _serving(live: Live, viewer: Viewer) -> list[str]:

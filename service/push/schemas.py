@@ -46,13 +46,16 @@ class ContactView(ContactState):
 
 
 class CallView(Wire):
-    """A call on the supervisor's board. `position`: rank among those who wait in its queue."""
+    """A call on the supervisor's board.
+
+    `arrived_at`: unknown for a moment while a call is found that began before the service. `position`: rank by arrival
+    among those who wait in its queue; who is offered a centre, or whose listener was lost, waits and keeps it.
+    """
 
     call_id: str
     stage: Literal["entry", "closed", "waiting", "talking", "lost", "overflow"]
     queue: str | None
-    arrived_at: datetime
-    waiting_since: datetime | None
+    arrived_at: datetime | None
     position: int | None
     listener_id: int | None
     listener_name: str | None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -18,6 +18,9 @@ from service.push.audiences import Kind
 from service.push.hub import Board
 from service.queues.model import positions
 from service.world import Line, Touched, World
+
+#: A caller at these stages waits. One who is offered a centre, or whose listener was lost, keeps their rank meanwhile.
+_WAITING = frozenset({Stage.WAITING, Stage.LOST, Stage.OVERFLOW})
 
 
 def iso(at: float | None) -> str | None:
@@ -107,22 +110,21 @@ class Views:
             self.board.remove(Kind.CALL, call_id)
             return
         shown = self.board.value(Kind.CALL, call_id)
-        position = shown["position"] if shown and call.stage is Stage.WAITING else None
+        position = shown["position"] if shown and call.stage in _WAITING else None
         self.board.show(Kind.CALL, call_id, self._call_value(call, position))
 
     def _show_positions(self, line: Line) -> None:
-        for call_id, position in positions(line.state.calls.values()).items():
+        waiting = (replace(call, stage=Stage.WAITING) for call in line.state.calls.values() if call.stage in _WAITING)
+        for call_id, position in positions(waiting).items():
             self.board.show(Kind.CALL, call_id, self._call_value(line.state.calls[call_id], position))
 
     def _call_value(self, call: LiveCall, position: int | None) -> dict[str, Any]:
-        talking = call.stage is Stage.TALKING
         listener_id = account_of(call.listener) if call.stage in (Stage.TALKING, Stage.LOST) else None
         return {
             "call_id": call.call_id,
             "stage": call.stage.value,
             "queue": call.queue or None,
-            "arrived_at": iso(call.arrived),
-            "waiting_since": None if talking else iso(call.waiting_since),
+            "arrived_at": iso(call.arrived or None),
             "position": position,
             "listener_id": listener_id,
             "listener_name": self._name(listener_id) if listener_id is not None else None,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from pbx.calls import LiveCall
@@ -24,14 +24,19 @@ class Staffing:
     free: int
 
 
-def staffing(members: Iterable[Member], queue: str) -> Staffing:
-    """How many serve `queue` and how many of them are free now."""
+def staffing(members: Iterable[Member], queue: str, rung: Collection[str] = ()) -> Staffing:
+    """How many serve `queue` and how many of them are free now.
+
+    `rung`: interfaces that a live call rings. A phone that is said to ring and that no call rings has just stopped:
+    its device state is late, the listener is free.
+    """
     signed_in = free = 0
     for member in members:
         if queue not in member.queues:
             continue
         signed_in += 1
-        free += not member.paused and member.device in _AVAILABLE
+        stale_ring = member.device is DeviceState.RINGING and member.interface not in rung
+        free += not member.paused and (member.device in _AVAILABLE or stale_ring)
     return Staffing(signed_in, free)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -54,6 +55,27 @@ def test_a_taken_port_names_the_process_and_the_key(tmp_path: Path) -> None:
     assert "http.port" in done.stderr
 
 
+def test_without_a_line_a_command_says_where_it_looked_and_makes_nothing(tmp_path: Path) -> None:
+    done = ecoute(tmp_path, "listeners", "list")
+    assert done.returncode == 1
+    assert "There is no line here" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_service_without_its_pbx_says_what_to_start(tmp_path: Path) -> None:
+    done = ecoute(tmp_path, "serve")
+    assert done.returncode == 1
+    assert "was never started here" in done.stderr
+
+
+def test_a_database_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "ecoute.toml").write_text("[store]\nurl = 'postgresql+asyncpg://ecoute@127.0.0.1:1/ecoute'\n")
+    done = ecoute(tmp_path, "init")
+    assert done.returncode == 1
+    assert "cannot be used" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_a_role_that_does_not_exist_is_answered_with_those_that_do(tmp_path: Path) -> None:
     done = ecoute(tmp_path, "listeners", "add", "camille", "Camille Exemple", "--role", "boss")
     assert done.returncode == 1
@@ -62,6 +84,7 @@ def test_a_role_that_does_not_exist_is_answered_with_those_that_do(tmp_path: Pat
 
 
 def test_an_account_is_added_listed_and_given_a_new_password(tmp_path: Path) -> None:
+    assert ecoute(tmp_path, "init").returncode == 0
     added = ecoute(tmp_path, "listeners", "add", "camille", "Camille Exemple")
     assert added.returncode == 0, added.stderr
     listed = ecoute(tmp_path, "listeners", "list", "--json")
@@ -72,6 +95,14 @@ def test_an_account_is_added_listed_and_given_a_new_password(tmp_path: Path) -> 
     taken = ecoute(tmp_path, "listeners", "add", "camille", "Somebody Else")
     assert taken.returncode == 1
     assert "choose another" in taken.stderr
+
+
+def test_a_setting_of_the_environment_is_named_as_such(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "ecoute.toml").write_text("")
+    monkeypatch.setenv("ECOUTE_HTTP__PORT", "abc")
+    done = ecoute(tmp_path, "check")
+    assert done.returncode == 2
+    assert "ECOUTE_HTTP__PORT in the environment: http.port" in done.stderr
 
 
 def test_the_service_runs_once_and_a_wrong_secret_is_one_clear_error(tmp_path: Path) -> None:
@@ -94,12 +125,27 @@ def test_the_service_runs_once_and_a_wrong_secret_is_one_clear_error(tmp_path: P
 
 def test_the_demo_places_a_call_that_speaks_and_is_on_record(tmp_path: Path) -> None:
     with start_line(tmp_path) as line:
+        assert "no fictional number" in ecoute(tmp_path, "demo", "--caller", "+33123456789").stderr
         done = ecoute(tmp_path, "demo", "--seconds", "8")
         assert done.returncode == 0, done.stdout + done.stderr
         record = until(lambda: [call for call in line.records() if call.ended_at], "the call is on record")[0]
         assert record.result is Result.ABANDONED, "nobody was there to answer"
         assert record.ended_by is EndedBy.CALLER
         assert record.number_kind is NumberKind.GIVEN
+
+
+def test_a_demo_that_is_interrupted_leaves_no_caller_behind(tmp_path: Path) -> None:
+    with start_line(tmp_path) as line:
+        demo = subprocess.Popen(
+            [sys.executable, "-m", "service.cli.main", "demo"],
+            cwd=tmp_path,
+            env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])},
+            stdout=subprocess.DEVNULL,
+        )
+        until(lambda: line.waiting() == 1, "the demo's caller waits", 30)
+        demo.send_signal(signal.SIGINT)
+        assert demo.wait(timeout=20) == 0
+        until(lambda: line.pbx().channels() == 0, "nobody is left behind", 5)
 
 
 def test_a_pbx_that_dies_answers_again_within_ten_seconds(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import socket
 import subprocess
@@ -12,8 +13,11 @@ from xml.sax.saxutils import quoteattr
 
 from pbx.errors import SetupError
 
-#: 06 39 98 xx xx is reserved for fiction by the French regulator (DOMAIN.md)
+#: reserved for fiction by the French regulator: nobody real may be shown as a caller
+FICTIONAL = re.compile(r"\+33(19900|26191|35301|46571|53649|63998)[0-9]{4}")
 FICTIONAL_CALLER = "+33639980042"
+_CALL_ID = "ecoute-demo"
+_GOODBYE_SECONDS = 15
 _HERE = Path(__file__).parent
 
 
@@ -25,7 +29,7 @@ class DemoCall:
     sip_port: int
     number: str
     caller: str = FICTIONAL_CALLER
-    seconds: int = 120
+    seconds: int = 3600
     speech: Path = _HERE / "speech.fr.txt"
     language: str = "fr"
 
@@ -35,6 +39,10 @@ def play(call: DemoCall) -> int:
 
     Raises SetupError where sipp, espeak-ng or sox is missing.
     """
+    if not FICTIONAL.fullmatch(call.caller):
+        raise SetupError(
+            "caller-not-fictional", f"{call.caller} is no fictional number.", f"Take one like {FICTIONAL_CALLER}."
+        )
     for program, package in (("sipp", "sip-tester"), ("espeak-ng", "espeak-ng"), ("sox", "sox")):
         if shutil.which(program) is None:
             raise SetupError("program-missing", f"The demo needs {program}", f"apt-get install {package}")
@@ -60,13 +68,30 @@ def _sipp(call: DemoCall, scenario: Path, folder: Path) -> int:
     command = ["sipp", f"{call.host}:{call.sip_port}", "-sf", str(scenario), "-s", call.number]
     command += ["-key", "caller", call.caller, "-i", call.host, "-mi", call.host, "-p", str(sip)]
     command += ["-mp", str(audio), "-cp", str(control), "-m", "1", "-nostdin"]
+    command += ["-cid_str", _CALL_ID]
     with (folder / "sipp.log").open("w") as log:
-        process = subprocess.Popen(command, cwd=folder, stdout=log, stderr=subprocess.STDOUT)
+        # in a session of its own: a Ctrl-C reaches us alone, so that the caller can say goodbye before sipp ends
+        process = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log, start_new_session=True)
         try:
-            return process.wait(timeout=call.seconds + 60)
-        except (KeyboardInterrupt, subprocess.TimeoutExpired):
-            process.terminate()  # sipp says BYE for the call that it holds before it leaves
-            return process.wait(timeout=10)
+            return process.wait()
+        except KeyboardInterrupt:
+            _hang_up(call.host, sip)
+            return process.wait(timeout=_GOODBYE_SECONDS)
+        finally:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+
+
+def _hang_up(host: str, port: int) -> None:
+    """Tells the scenario to say BYE. A telephone that merely vanishes would leave its caller in the queue."""
+    text = (
+        f"INFO sip:{host}:{port} SIP/2.0\r\nVia: SIP/2.0/UDP {host}:9;branch=z9hG4bKdemo\r\n"
+        f"From: <sip:demo@{host}>;tag=demo\r\nTo: <sip:{host}>\r\nCall-ID: {_CALL_ID}\r\nCSeq: 1 INFO\r\n"
+        "Content-Length: 0\r\n\r\n"
+    )
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as out:
+        out.sendto(text.encode(), (host, port))
 
 
 def _free_udp_port() -> int:

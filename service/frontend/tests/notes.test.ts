@@ -229,4 +229,34 @@ describe("the notebook", () => {
     notebook.of("0aa1c1de-1111-4222-8333-444455556666");
     expect(notebook.drafts.value.map((kept) => kept.callId)).not.toContain(CALL);
   });
+
+  describe("before the person goes on from writing", () => {
+    const here = (): boolean => true;
+    const gone = (): boolean => false;
+
+    test("saves the last words first", async () => {
+      const notebook = new Notebook(service);
+      notebook.of(CALL).type("derniers mots");
+      expect(await notebook.settle(CALL, here, false)).toBe(true);
+      expect(service.text).toBe("derniers mots");
+      expect(await notebook.settle(null, here, false)).toBe(true);
+    });
+
+    test("says no when they are refused, and keeps them; who was told decides", async () => {
+      const notebook = new Notebook(service);
+      service.status = 404;
+      notebook.of(CALL).type("derniers mots");
+      expect(await notebook.settle(CALL, here, false)).toBe(false);
+      expect(await notebook.settle(CALL, here, true)).toBe(true);
+      expect(notebook.unsaved.value.map((kept) => kept.text.value)).toEqual(["derniers mots"]);
+    });
+
+    test("holds no listener back while the service is away: the notes wait on the page", async () => {
+      const notebook = new Notebook(service);
+      service.away = true;
+      notebook.of(CALL).type("derniers mots");
+      expect(await notebook.settle(CALL, gone, false)).toBe(true);
+      expect(notebook.unsaved.value).toHaveLength(1);
+    });
+  });
 });

@@ -11,7 +11,6 @@ const call = (id: string, position: number | null): Entity => ({
     stage: "waiting",
     queue: "national",
     arrived_at: "2026-11-21T10:00:00Z",
-    waiting_since: null,
     position,
     listener_id: null,
     listener_name: null,

@@ -19,7 +19,15 @@ const phoneCall = (stage: PhoneCall["stage"]): PhoneCall => ({
 });
 const ended = (how: EndedCall["how"], answered = true): EndedCall => ({ callId: "c1", how, answered });
 const mode = (sources: Partial<Sources>) =>
-  modeOf({ me: told("free"), connected: true, call: null, ended: null, readyByPhone: false, ...sources });
+  modeOf({
+    me: told("free"),
+    connected: true,
+    call: null,
+    ended: null,
+    readyByPhone: false,
+    contactLeft: false,
+    ...sources,
+  });
 
 describe("what the listener sees", () => {
   test("a call on the phone shows, whatever the service says", () => {
@@ -29,6 +37,11 @@ describe("what the listener sees", () => {
 
   test.each(["absent", "free", "ringing", "wrap-up", "unreachable"] as const)("%s comes from the PBX", (state) => {
     expect(mode({ me: told(state) })).toBe(state);
+  });
+
+  test("who left the queue while they talked can still end the writing-up", () => {
+    expect(mode({ me: told("absent"), contactLeft: true })).toBe("wrap-up");
+    expect(mode({ me: told("free"), contactLeft: true })).toBe("free");
   });
 
   test("a conversation that is not on this page's phone is said to be elsewhere", () => {

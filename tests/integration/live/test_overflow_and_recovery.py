@@ -103,3 +103,18 @@ def test_losing_the_page_alone_keeps_the_conversation(tmp_path: Path) -> None:
         until(lambda: len([m for m in supervisor.messages[ticks:] if m["type"] == "tick"]) >= 3, "some seconds pass")
         assert phone.talks
         assert details(supervisor, call_id, "listener-lost") == []
+
+
+def test_a_pause_chosen_during_a_call_outlives_the_loss_of_the_leg(tmp_path: Path) -> None:
+    with LiveLine(tmp_path) as line:
+        supervisor = line.page("supervisor")
+        page, phone = line.listener("listener1")
+        caller = line.caller(number("+33639980015"))
+        call_id = until(lambda: page.one("contact"), "the listener talks")["call_id"]
+        page.must("POST", "/listener/pause", {"reason": "breathing-space"})
+        phone.hang_up(reason="Q.850;cause=41")
+        until(lambda: len(details(supervisor, call_id, "answered")) == 2, "lost, and back within the grace")
+        phone.hang_up(reason="Q.850;cause=31")
+        until(lambda: caller.was_hung_up_on, "the conversation is over")
+        until(lambda: page.one("me")["state"] in ("paused", "wrap-up"), "what follows")
+        assert page.one("me")["pause_reason"] == "breathing-space"

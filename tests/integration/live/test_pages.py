@@ -67,3 +67,35 @@ def test_only_who_is_in_contact_learns_what_is_known_and_may_end_the_call(tmp_pa
         assert page.ask("GET", f"/calls/{call_id}")[0] == 403
         place = line.query(lambda session: session.scalar(select(JournalPosition.offset)))
         assert place > 0
+
+
+def test_who_signs_out_in_mid_call_keeps_the_writing_up_and_ends_it_themselves(tmp_path: Path) -> None:
+    with LiveLine(tmp_path) as line:
+        supervisor = line.page("supervisor")
+        page, phone = line.listener("listener1")
+
+        def serves() -> bool:
+            return any(listener["queues"] for listener in supervisor.all("listener"))
+
+        first = line.caller(number("+33639980022"))
+        until(lambda: page.one("contact"), "the listener talks")
+        page.must("POST", "/listener/sign-out", {})
+        until(lambda: not serves(), "they left the queue")
+        page.must("POST", "/listener/sign-in", {})
+        until(serves, "they came back, still talking")
+        phone.hang_up(reason="Q.850;cause=31")
+        until(lambda: first.was_hung_up_on, "the call is over")
+        until(lambda: page.one("me")["state"] == "wrap-up", "they write up")
+        page.must("POST", "/listener/resume", {})
+        until(lambda: page.one("me")["state"] == "free" and page.one("contact") is None, "they are free")
+
+        second = line.caller(number("+33639980023"))
+        until(lambda: page.one("contact"), "the listener talks again")
+        page.must("POST", "/listener/sign-out", {})
+        until(lambda: not serves(), "they left the queue for good")
+        phone.hang_up(reason="Q.850;cause=31")
+        until(lambda: second.was_hung_up_on, "the call is over")
+        until(lambda: page.one("me")["state"] == "absent", "they are absent")
+        assert page.one("contact")["call_live"] is False
+        page.must("POST", "/listener/resume", {})
+        until(lambda: page.one("contact") is None, "the writing is over")

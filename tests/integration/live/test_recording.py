@@ -29,6 +29,7 @@ from pbx.journal import JournalReplay, Position, read
 from service.accounts.rights import Role
 from service.accounts.use_cases import make_account
 from service.calls import queries, use_cases
+from service.calls import recorder as recording
 from service.calls.fold import instant
 from service.calls.model import Call, NumberKind, Result, StoredFact
 from service.calls.numbers import CallerNumbers
@@ -38,6 +39,7 @@ from service.cases.model import Case, Contact
 from service.keys import CallerKeyRing, Keyring
 from service.store.engine import Store
 from tests.unit.pbx.ami_frames import eventful_call
+from tests.unit.service_base.test_keys import KEY, ring, token
 
 CALL = "0f9c1f5e-0000-4000-8000-000000000001"
 
@@ -133,6 +135,42 @@ async def test_a_hidden_number_stays_hidden(store: Store, archive: Archive, acco
     await store_batch(store, archive, facts(account_id))
     call = await stored_call(store)
     assert (call.number_kind, call.number, call.number_index) == (NumberKind.WITHHELD, None, None)
+
+
+async def test_a_number_that_was_discarded_does_not_come_back_from_the_journal(
+    store: Store, keyring: Keyring, account_id: int
+) -> None:
+    archive = Archive("pbx1", keyring, CallerNumbers(ring(("k1", KEY)), "FR"))
+    entered, *others = facts(account_id)
+    assert isinstance(entered, CallEntered)
+    happened = [replace(entered, caller_token=token("0639980101")), *others]
+    await store_batch(store, archive, happened)
+    assert (await stored_call(store)).number is not None
+    async with store.transaction() as session:
+        await queries.forget_numbers(session, [CALL])
+    await store_batch(store, archive, happened)
+    call = await stored_call(store)
+    assert (call.number_kind, call.number, call.number_index) == (NumberKind.GIVEN, None, None)
+
+
+@pytest.mark.parametrize(
+    ("via", "queue"),
+    [
+        (AnsweredVia.QUEUE, "national"),
+        (AnsweredVia.CENTRE_QUEUE, "centre-38"),
+        (AnsweredVia.CENTRE_TELEPHONE, "centre-38"),
+    ],
+)
+async def test_a_draft_is_of_the_team_through_whose_queue_it_was_answered(
+    store: Store, archive: Archive, account_id: int, via: AnsweredVia, queue: str
+) -> None:
+    entered, queued, answered, _end = facts(account_id)
+    assert isinstance(answered, CallAnswered)
+    interface = queue if via is AnsweredVia.CENTRE_TELEPHONE else answered.interface
+    await store_batch(store, archive, [entered, queued, replace(answered, via=via, queue=queue, interface=interface)])
+    async with store.reading() as session:
+        centre = (await session.scalars(select(Case.centre))).one()
+    assert centre == (None if queue == "national" else queue)
 
 
 async def test_a_call_that_vanished_ends_once_and_its_real_end_outranks_that(
@@ -241,6 +279,81 @@ async def test_what_found_no_room_while_the_database_was_locked_is_read_from_the
     assert (call.result, call.ended_by, call.centre) == (Result.ANSWERED, EndedBy.CENTRE, "centre-73")
     assert await count(sqlite_store, Contact) == await count(sqlite_store, Case) == 1
     assert recorder.replays == 1
+
+
+async def test_a_number_too_large_for_the_database_costs_only_its_call(
+    sqlite_store: Store, archive: Archive, keyring: Keyring, tmp_path: Path
+) -> None:
+    await hire_eight(sqlite_store, keyring)
+    recorder = Recorder(sqlite_store, archive, tmp_path / "journal.json", live=list, announce=nobody_looks)
+
+    async def work() -> None:
+        recorder.offer([replace(facts(2, "broken")[0], ordinal=1 << 70), *facts(2)])
+        await recorder.settled()
+
+    await running(recorder, work)
+    assert (await stored_call(sqlite_store)).call_id == CALL
+
+
+async def test_a_journal_that_cannot_be_read_stops_no_record_and_is_read_as_soon_as_it_can_be(
+    sqlite_store: Store, archive: Archive, keyring: Keyring, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await hire_eight(sqlite_store, keyring)
+    monkeypatch.setattr(recording, "JOURNAL_RETRY_SECONDS", 0.5)
+    journal = tmp_path / "journal.json"
+    journal.mkdir()  # opening it is an OSError, for root too
+    recorder = Recorder(sqlite_store, archive, journal, live=list, announce=nobody_looks)
+    other = "0f9c1f5e-0000-4000-8000-000000000002"
+
+    async def work() -> None:
+        recorder.sample(1_749_999_990.0)
+        recorder.offer([PbxConnected(pbx="pbx1", at=1_750_000_000.0, version="22.10.1")])
+        recorder.offer(facts(2, other))
+        await recorder.settled()
+        assert await count(sqlite_store, Call) == 1
+        assert recorder.replays == 0
+        async with sqlite_store.reading() as session:
+            assert await queries.journal_position(session, "pbx1") == Position(), "what is in the journal is not safe"
+        journal.rmdir()
+        journal.write_bytes(b"".join(eventful_call(CALL).journal))
+        while not recorder.replays:  # with nothing more happening on the line
+            await asyncio.sleep(0.01)
+
+    await running(recorder, work)
+    async with sqlite_store.reading() as session:
+        assert await queries.call_by_id(session, CALL) is not None
+        assert (await queries.journal_position(session, "pbx1")).offset == journal.stat().st_size
+
+
+async def test_the_journal_tells_who_calls_of_calls_that_were_there_before_the_service(
+    sqlite_store: Store, archive: Archive, keyring: Keyring, tmp_path: Path
+) -> None:
+    await hire_eight(sqlite_store, keyring)
+    journal = tmp_path / "journal.json"
+    journal.write_bytes(b"".join(eventful_call(CALL).journal))
+    events, _place = read(journal, Position())
+    (entered,) = (fact for fact in JournalReplay("pbx1").feed(events) if isinstance(fact, CallEntered))
+    told: list[tuple[str, str]] = []
+    recorder = Recorder(
+        sqlite_store,
+        archive,
+        journal,
+        live=lambda: [CALL],
+        announce=nobody_looks,
+        remember=lambda call_id, token: told.append((call_id, token)),
+    )
+
+    async def work() -> None:
+        recorder.offer([PbxConnected(pbx="pbx1", at=1_750_000_100.0, version="22.10.1")])
+        await recorder.settled()
+
+    await running(recorder, work)
+    assert entered.caller_token
+    assert told == [(CALL, entered.caller_token)]
+
+
+async def nobody_looks(_recorded: Recorded) -> None:
+    """Nobody does."""
 
 
 async def hire_eight(store: Store, keyring: Keyring) -> None:

@@ -127,6 +127,30 @@ async def test_notes_can_be_written_after_the_call_and_after_the_writing_up(
     assert (await save(store, keyring, lise, opened.contact_id, ("après coup", 0))).version == 1
 
 
+async def test_a_listener_of_a_centre_writes_their_draft_to_its_end_and_no_case_of_another_team(
+    store: Store, keyring: Keyring, hire: Hire
+) -> None:
+    ines = await hire("ines", Role.LISTENER, centre="centre-38")
+    omar = await hire("omar", Role.LISTENER, centre="centre-38")
+    lise = await hire("lise", Role.LISTENER)
+    opened = await answer(store, keyring, ines)  # through the national queue, which she serves too
+    async with store.transaction() as session:
+        await use_cases.end_writing(session, ines.account_id, NOW + SOON)
+    assert (await save(store, keyring, ines, opened.contact_id, ("ses derniers mots", 0))).version == 1
+    with pytest.raises(NotFound):
+        await save(store, keyring, omar, opened.contact_id, ("pas à lui", 1))
+    async with store.transaction() as session:
+        session.add(CaseClosedTo(case_id=opened.case_id, account_id=ines.account_id))
+    with pytest.raises(NotFound):
+        await save(store, keyring, ines, opened.contact_id, ("fermé", 1))
+    async with store.transaction() as session:
+        await session.delete(await session.get_one(CaseClosedTo, (opened.case_id, ines.account_id)))
+    await answer(store, keyring, lise, call_id="next", at=NOW + SOON)
+    await keep(store, keyring, ines, opened.case_id)
+    with pytest.raises(NotFound):
+        await save(store, keyring, ines, opened.contact_id, ("un dossier national", 1))
+
+
 # --- keep and discard -------------------------------------------------------------------------------------------------
 
 

@@ -358,6 +358,16 @@ def test_a_call_caught_between_connecting_and_its_bridge_is_answered_with_the_ri
     assert (answer.ordinal, answer.interface, answer.queue) == (3, "PJSIP/l1", "national")
 
 
+def test_who_calls_is_remembered_of_a_call_that_was_there_before_and_what_was_seen_live_outranks_it() -> None:
+    state = PbxState("pbx1")
+    snapshot(state, listed())
+    assert state.calls[CALL].caller_token == ""
+    state.remember_token("ended-long-ago", "k1.n.c")
+    state.remember_token(CALL, "k1.n.c")
+    state.remember_token(CALL, "another")
+    assert {call.call_id: call.caller_token for call in state.calls.values()} == {CALL: "k1.n.c"}
+
+
 def test_what_was_seen_live_outranks_the_snapshot() -> None:
     state = PbxState("pbx1")
     state.apply(SessionBegan(at=1.0, started="one", version=""))

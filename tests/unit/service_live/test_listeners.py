@@ -34,7 +34,7 @@ def ringing_for_me() -> LiveCall:
         (member(paused="wrap-up"), None, True, ListenerState.WRAP_UP),
         (member(paused="wrap-up"), None, False, ListenerState.WRAP_UP),
         (member(paused="breathing-space"), None, True, ListenerState.PAUSED),
-        (member(paused="reconnecting"), None, False, ListenerState.UNREACHABLE),
+        (member(paused="reconnecting"), None, False, ListenerState.PAUSED),
         (None, talking("c1", ME), True, ListenerState.TALKING),
         (member(), talking("c1", "PJSIP/l13"), True, ListenerState.FREE),
     ],
@@ -46,7 +46,8 @@ def test_the_state_that_is_shown(
 
 
 def test_a_pause_shows_its_reason() -> None:
-    assert doing(ME, member(paused="breathing-space"), None, True) == Doing(ListenerState.PAUSED, "breathing-space")
+    for reason in ("breathing-space", "reconnecting"):
+        assert doing(ME, member(paused=reason), None, True) == Doing(ListenerState.PAUSED, reason)
 
 
 def test_talking_outranks_ringing() -> None:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pbx.calls import LiveCall
-from pbx.facts import DeviceState, Stage
+from pbx.facts import CallEnded, CallQueued, DeviceState, EndedBy, ListenerRangOut, Stage
 from service.calls.known import KnownCaller
 from service.cases.model import CaseStatus
 from service.cases.schemas import Known, KnownCase
@@ -68,6 +68,39 @@ def test_while_a_phone_rings_for_the_caller_they_stay() -> None:
     call = waiting(since=0)
     call.ringing["PJSIP/l12"] = "PJSIP/l12-0001"
     assert decision(world(call, members=(BUSY,)), call) == Stay("a-listener-is-ringing")
+
+
+def test_a_phone_that_rings_for_nobody_has_just_stopped_and_is_free() -> None:
+    call, other = waiting(since=0), waiting("c2", since=0)
+    made = world(call, other, members=(member(device=DeviceState.RINGING),))
+    assert decision(made, call) == Stay("somebody-is-free")
+    other.ringing["PJSIP/l12"] = "PJSIP/l12-0001"
+    made.lines[PBX].begin_round()
+    assert decision(made, call) == Offer("ask")
+
+
+def rang_out() -> ListenerRangOut:
+    return ListenerRangOut(pbx=PBX, at=NOW, call_id="c1", ordinal=7, interface="PJSIP/l12", queue="national")
+
+
+def test_a_listener_said_to_be_free_who_let_the_phone_ring_twice_keeps_nobody_from_a_centre() -> None:
+    call = waiting(since=0)
+    made = world(call, members=(member(),))
+    made.apply(PBX, [rang_out()], 0.0)
+    assert decision(made, call) == Stay("somebody-is-free")
+    made.apply(PBX, [rang_out()], 0.0)
+    assert decision(made, call) == Offer("ask")
+    made.apply(PBX, [CallQueued(pbx=PBX, at=NOW, call_id="c1", ordinal=9, queue="national")], 0.0)
+    assert decision(made, call) == Stay("somebody-is-free")
+
+
+def test_rings_in_vain_of_a_call_that_is_over_are_forgotten() -> None:
+    made = world(waiting(since=0))
+    ended = CallEnded(pbx=PBX, at=NOW, call_id="c1", ordinal=9, by=EndedBy.CALLER, stage=Stage.WAITING)
+    made.apply(PBX, [rang_out(), ended], 0.0)
+    del made.lines[PBX].state.calls["c1"]
+    made.apply(PBX, [rang_out()], 0.0)
+    assert made.rang_out == {}
 
 
 def test_it_is_not_offered_again_too_soon() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pbx.commands import Command, Heartbeat, WithdrawCaller
+from pbx.commands import Command, Heartbeat, PauseMember, WithdrawCaller
 from pbx.facts import CallEntered, CallFact, Fact, ListenerRung, MemberChanged, PbxConnected
 from pbx.link import CommandRefused, Reply
 from pbx.state import PbxState
@@ -146,6 +146,15 @@ async def test_a_batch_reaches_board_lookup_and_recorder_at_once(parts: Parts) -
     assert parts.connected == [PBX]
 
 
+async def test_a_caller_who_was_there_before_is_looked_up_once_the_journal_told_who_it_is(parts: Parts) -> None:
+    entered(parts)  # no batch of ours tells of it
+    parts.pump.tick()
+    assert parts.lookup.asked == []
+    parts.link.state.calls["c1"].caller_token = "k1.n.c"  # PbxState.remember_token
+    parts.pump.tick()
+    assert parts.lookup.asked == [Question("c1", "k1.n.c")]
+
+
 async def test_an_overflow_is_asked_of_the_pbx_once_however_often_it_is_decided(parts: Parts) -> None:
     parts.pump.take([entered(parts)])
     for _ in range(5):
@@ -170,6 +179,67 @@ async def test_what_cannot_be_shown_is_recorded_all_the_same(parts: Parts, monke
     fact = entered(parts)
     parts.pump.take([fact])
     assert parts.recorder.facts[-1] is fact
+
+
+async def test_what_cannot_be_shown_is_decided_all_the_same(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("a fault of ours")
+
+    monkeypatch.setattr(Views, "refresh", broken)
+    monkeypatch.setattr(Views, "refresh_all", broken)
+    parts.pump.take([entered(parts)])
+    await run_for_a_moment(parts, lambda: len(parts.withdrawn) == 1)
+    entered(parts, "c2")
+    with pytest.raises(RuntimeError):
+        parts.pump.tick()
+    await run_for_a_moment(parts, lambda: len(parts.withdrawn) == 2)
+
+
+async def test_a_service_that_cannot_decide_says_so_by_its_silence(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("a fault of ours")
+
+    def beats() -> int:
+        return sum(isinstance(command, Heartbeat) for command in parts.link.sent)
+
+    async def beats_of_some_rounds() -> int:
+        parts.link.sent.clear()
+        rounds = 0
+
+        def look() -> bool:
+            nonlocal rounds
+            rounds += 1
+            parts.pump.tick()
+            return rounds == 10
+
+        await run_for_a_moment(parts, look)
+        return beats()
+
+    monkeypatch.setattr("service.pump.DECIDED_WITHIN_SECONDS", 0.05)
+    monkeypatch.setattr("service.pump.HEARTBEAT_SECONDS", 0.001)
+    assert await beats_of_some_rounds() > 1
+    monkeypatch.setattr("service.pump.decide", broken)
+    fact = entered(parts)
+    parts.pump.take([fact])
+    assert parts.recorder.facts[-1] is fact
+    await beats_of_some_rounds()  # the last decisions grow old meanwhile
+    assert await beats_of_some_rounds() == 0
+
+
+async def test_a_listener_held_for_a_caller_who_is_gone_is_asked_once_to_write_up(parts: Parts) -> None:
+    def sent() -> list[Command]:
+        return [command for command in parts.link.sent if isinstance(command, PauseMember)]
+
+    parts.world.lines[PBX].in_sync_since = float("-inf")
+    for _ in range(3):
+        parts.pump.take([changed(parts, paused="reconnecting")])
+    await run_for_a_moment(parts, lambda: bool(sent()))
+    assert sent() == [PauseMember(pbx=PBX, interface="PJSIP/l12", paused=True, reason="wrap-up")]
+    parts.pump.take([changed(parts, paused="wrap-up")])
+    parts.pump.take([changed(parts, paused="reconnecting")])
+    await run_for_a_moment(parts, lambda: len(sent()) == 2)
 
 
 async def test_ending_the_wrap_up_takes_the_contact_off_the_page_and_is_recorded(parts: Parts) -> None:

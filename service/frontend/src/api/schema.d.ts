@@ -498,7 +498,10 @@ export interface components {
         };
         /**
          * CallView
-         * @description A call on the supervisor's board. `position`: rank among those who wait in its queue.
+         * @description A call on the supervisor's board.
+         *
+         *     `arrived_at`: unknown for a moment while a call is found that began before the service. `position`: rank by arrival
+         *     among those who wait in its queue; who is offered a centre, or whose listener was lost, waits and keeps it.
          */
         CallView: {
             /** Call Id */
@@ -510,13 +513,8 @@ export interface components {
             stage: "entry" | "closed" | "waiting" | "talking" | "lost" | "overflow";
             /** Queue */
             queue: string | null;
-            /**
-             * Arrived At
-             * Format: date-time
-             */
-            arrived_at: string;
-            /** Waiting Since */
-            waiting_since: string | null;
+            /** Arrived At */
+            arrived_at: string | null;
             /** Position */
             position: number | null;
             /** Listener Id */

@@ -1,24 +1,27 @@
 import { signal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { live } from "../app/station";
-import { clockTime, words } from "../i18n";
+import { clockSeconds, words } from "../i18n";
+import { ageing, FRESH_S } from "./age";
 import { InProgress, Others, Waiting } from "./Calls";
 import { Listeners } from "./Listeners";
 import { lists } from "./rows";
 
 /** The service's clock, milliseconds: waiting must not depend on this machine's clock. */
 const now = signal(Date.now());
+/** The service's clock when it was last heard, milliseconds. */
+const heardAt = signal(Date.now());
 /** Seconds since the last word from the service. */
 const age = signal(0);
-
-/** Below this the data counts as fresh: the service says something every two seconds. */
-const FRESH_S = 4;
 
 export function BoardPage() {
   useEffect(() => {
     const look = (): void => {
-      now.value = lastKnown(Date.now() + live.clockOffset.peek());
-      age.value = Math.max(0, Math.round((performance.now() - live.lastHeard.peek()) / 1000));
+      const clock = Date.now() + live.clockOffset.peek();
+      const silence = performance.now() - live.lastHeard.peek();
+      heardAt.value = clock - silence;
+      now.value = lastKnown(clock, heardAt.value);
+      age.value = Math.max(0, Math.round(silence / 1000));
     };
     look();
     const timer = setInterval(look, 1_000);
@@ -60,24 +63,20 @@ function trusted(): boolean {
 }
 
 /** Where the data stops, waiting stops growing on the board: nobody knows whether it does. */
-function lastKnown(clock: number): number {
-  const heard = clock - (performance.now() - live.lastHeard.peek());
+function lastKnown(clock: number, heard: number): number {
   const lost = live.lines.peek().find((line) => line.state !== "up" && line.as_of !== null);
   const asOf = lost?.as_of ? Date.parse(lost.as_of) : Number.POSITIVE_INFINITY;
   return Math.min(live.connected.peek() ? clock : heard, asOf);
 }
 
 function Age() {
-  const w = words.value.board;
   const lost = live.lines.value.find((line) => line.state !== "up");
-  const asOf = lost === undefined ? null : clockTime(lost.as_of);
-  const sentence = !live.known.value
-    ? w.noData
-    : asOf !== null
-      ? w.asOf(asOf)
-      : age.value < FRESH_S
-        ? w.fresh
-        : w.age(age.value);
+  const state = {
+    known: live.known.value,
+    lostAt: lost === undefined ? null : clockSeconds(Date.parse(lost.as_of)),
+    heardAt: clockSeconds(heardAt.value),
+    seconds: age.value,
+  };
   return (
     <p
       class={`badge ${trusted() ? "line-up" : "line-lost"}`}
@@ -85,7 +84,7 @@ function Age() {
       data-seconds={live.known.value ? age.value : ""}
     >
       <span class="badge-mark" aria-hidden="true" />
-      {sentence}
+      {ageing(state, words.value.board)}
     </p>
   );
 }

@@ -1,6 +1,8 @@
 import type { ComponentChildren } from "preact";
 import type { BoardCall } from "../api/types";
 import { clockTime, words } from "../i18n";
+import { centreName, queueName } from "../i18n/places";
+import { happening } from "./rows";
 import { waited } from "./time";
 
 /** No data is shown as no data. */
@@ -13,8 +15,9 @@ interface CallsProps {
   trusted: boolean;
 }
 
+/** Who waits, since they arrived: neither a centre that was offered nor a lost listener starts it again. */
 export function Waiting({ calls, trusted, now }: CallsProps & { now: number }) {
-  const w = words.value.board;
+  const { board: w, places } = words.value;
   return (
     <Panel
       title={w.waiting}
@@ -29,8 +32,8 @@ export function Waiting({ calls, trusted, now }: CallsProps & { now: number }) {
           <tr>
             <th scope="col">{w.rank}</th>
             <th scope="col">{w.arrived}</th>
-            <th scope="col">{w.waitingSince}</th>
             <th scope="col">{w.waited}</th>
+            <th scope="col">{w.now}</th>
             <th scope="col">{w.where}</th>
           </tr>
         </thead>
@@ -38,14 +41,14 @@ export function Waiting({ calls, trusted, now }: CallsProps & { now: number }) {
           {calls.map((call) => (
             <tr key={call.call_id} data-call-id={call.call_id} data-stage={call.stage}>
               <th scope="row" data-label={w.rank}>
-                {call.stage === "lost" ? w.stages.lost : orUnknown(call.position?.toString())}
+                {call.stage === "entry" ? "–" : orUnknown(call.position?.toString())}
               </th>
               <td data-label={w.arrived}>{orUnknown(clockTime(call.arrived_at))}</td>
-              <td data-label={w.waitingSince}>{orUnknown(clockTime(call.waiting_since))}</td>
               <td data-label={w.waited}>
-                <strong>{orUnknown(waited(call.waiting_since, now, w))}</strong>
+                <strong>{orUnknown(waited(call.arrived_at, now, w))}</strong>
               </td>
-              <td data-label={w.where}>{orUnknown(call.queue)}</td>
+              <td data-label={w.now}>{happening(call, words.value)}</td>
+              <td data-label={w.where}>{call.queue === null ? "–" : queueName(call.queue, places)}</td>
             </tr>
           ))}
         </tbody>
@@ -56,7 +59,7 @@ export function Waiting({ calls, trusted, now }: CallsProps & { now: number }) {
 
 /** When a conversation began, never how long it has lasted. */
 export function InProgress({ calls, trusted }: CallsProps) {
-  const w = words.value.board;
+  const { board: w, places } = words.value;
   return (
     <Panel
       title={w.calls}
@@ -77,7 +80,7 @@ export function InProgress({ calls, trusted }: CallsProps) {
           {calls.map((call) => (
             <tr key={call.call_id} data-call-id={call.call_id}>
               <th scope="row" data-label={w.listener}>
-                {orUnknown(call.listener_name ?? call.centre)}
+                {orUnknown(call.listener_name ?? (call.centre === null ? null : centreName(call.centre, places)))}
               </th>
               <td data-label={w.began}>{orUnknown(clockTime(call.answered_at))}</td>
             </tr>
@@ -88,16 +91,16 @@ export function InProgress({ calls, trusted }: CallsProps) {
   );
 }
 
+/** Who hears that the line is closed: they do not wait. */
 export function Others({ calls }: { calls: readonly BoardCall[] }) {
   const w = words.value.board;
   return (
-    <Panel title={w.others} count={String(calls.length)} testid="board-others" size={calls.length} empty="" trusted>
+    <Panel title={w.others} count={w.count(calls.length)} testid="board-others" size={calls.length} trusted>
       <table>
         <thead>
           <tr>
             <th scope="col">{w.stage}</th>
             <th scope="col">{w.arrived}</th>
-            <th scope="col">{w.centre}</th>
           </tr>
         </thead>
         <tbody>
@@ -107,7 +110,6 @@ export function Others({ calls }: { calls: readonly BoardCall[] }) {
                 {w.stages[call.stage]}
               </th>
               <td data-label={w.arrived}>{orUnknown(clockTime(call.arrived_at))}</td>
-              <td data-label={w.centre}>{call.centre ?? "–"}</td>
             </tr>
           ))}
         </tbody>
@@ -121,20 +123,22 @@ interface PanelProps {
   count: string;
   testid: string;
   size: number;
-  empty: string;
+  /** What nothing means here, where the count does not say it. */
+  empty?: string;
   /** False: nothing here is no proof that there is nothing. */
   trusted: boolean;
   children: ComponentChildren;
 }
 
 export function Panel({ title, count, testid, size, empty, trusted, children }: PanelProps) {
+  const nothing = trusted ? empty : words.value.board.noData;
   return (
     <section class="card panel" data-testid={testid} data-count={size} aria-labelledby={`${testid}-title`}>
       <div class="panel-head">
         <h2 id={`${testid}-title`}>{title}</h2>
         <p class="count">{size === 0 && !trusted ? "–" : count}</p>
       </div>
-      {size === 0 ? <p class="quiet">{trusted ? empty : words.value.board.noData}</p> : children}
+      {size > 0 ? children : nothing !== undefined && <p class="quiet">{nothing}</p>}
     </section>
   );
 }

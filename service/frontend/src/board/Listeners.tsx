@@ -24,10 +24,9 @@ export function Listeners({ trusted }: { trusted: boolean }) {
   return (
     <Panel
       title={w.listeners}
-      count={w.freeOf(free, present)}
+      count={present === 0 ? w.nobodyOnDuty : w.freeOf(free, present)}
       testid="board-listeners"
       size={listeners.length}
-      empty={w.noneListeners}
       trusted={trusted}
     >
       <table>

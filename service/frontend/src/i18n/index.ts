@@ -27,6 +27,13 @@ export function clockTime(iso: string | null | undefined): string | null {
   return format(iso, { hour: "2-digit", minute: "2-digit" });
 }
 
+/** `14:02:05` of milliseconds since the epoch; a dash for no instant. */
+export function clockSeconds(at: number): string {
+  if (Number.isNaN(at)) return "–";
+  const options = { hour: "2-digit", minute: "2-digit", second: "2-digit" } as const;
+  return new Intl.DateTimeFormat(TAGS[locale.value], options).format(at);
+}
+
 export function day(iso: string | null | undefined): string | null {
   return format(iso, { day: "numeric", month: "long", year: "numeric" });
 }

@@ -113,7 +113,9 @@ export function Failure() {
           ? words.value.call.endFailed
           : which === "end-wrapup"
             ? words.value.wrapUp.failed
-            : words.value.queue.failed)}
+            : which === "notes"
+              ? words.value.wrapUp.notSaved
+              : words.value.queue.failed)}
     </p>
   );
 }

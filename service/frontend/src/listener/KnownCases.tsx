@@ -2,6 +2,7 @@ import { useSignal } from "@preact/signals";
 import { contact as askContact, caseRecord, linkCase } from "../api/service";
 import type { CaseContact, CaseRecord, ContactView, KnownCase } from "../api/types";
 import { clockTime, day, words } from "../i18n";
+import { centreName } from "../i18n/places";
 import { knownOf } from "./caller";
 
 /** Cases of this number. Reading one is a deliberate click, and on the audit trail. */
@@ -90,7 +91,7 @@ function Record({ record }: { record: CaseRecord }) {
   return (
     <div class="record" data-testid="case-record">
       {record.department !== null && <p>{w.departmentOf(record.department)}</p>}
-      {record.centre !== null && <p>{w.centre(record.centre)}</p>}
+      {record.centre !== null && <p>{centreName(record.centre, words.value.places)}</p>}
       <h4>{w.history}</h4>
       {record.contacts.length === 0 && <p class="hint">{w.noHistory}</p>}
       <ul class="plain">

@@ -30,8 +30,12 @@ export function WrapUpPanel() {
           <Icon name="check" />
           {pending || busy.value === "end-wrapup" ? w.ending : w.end}
         </button>
-        <PauseChoices />
-        <LeaveButton />
+        {live.me.value?.state !== "absent" && (
+          <>
+            <PauseChoices />
+            <LeaveButton />
+          </>
+        )}
       </div>
       <Failure />
     </section>

@@ -11,18 +11,21 @@ export type ActionName = "join" | "leave" | "pause" | "resume" | "end-wrapup" | 
 
 /** What is on its way, and what did not get through. */
 export const busy = signal<ActionName | null>(null);
-export const failed = signal<ActionName | null>(null);
+export const failed = signal<ActionName | "notes" | null>(null);
 
 /** The PBX's own word for the end should come within this; else the service is asked to end the leg. */
 const END_CONFIRMED_MS = 3_000;
 
-async function attempt(name: ActionName, act: () => Promise<unknown>): Promise<void> {
+class NotesNotSaved extends Error {}
+
+async function attempt(name: ActionName, act: (told: boolean) => Promise<unknown>): Promise<void> {
+  const told = failed.peek() === "notes";
   busy.value = name;
   failed.value = null;
   try {
-    await act();
-  } catch {
-    failed.value = name;
+    await act(told);
+  } catch (error) {
+    failed.value = error instanceof NotesNotSaved ? "notes" : name;
   } finally {
     busy.value = null;
   }
@@ -36,26 +39,28 @@ export const join = (): Promise<void> =>
     if (phone.microphone.value === null) await service.joinQueue();
   });
 
-export const leave = (): Promise<void> => attempt("leave", service.leaveQueue);
+export const leave = (): Promise<void> =>
+  attempt("leave", async (told) => {
+    await notesFirst(told);
+    await service.leaveQueue();
+  });
 
 export const takeBreak = (reason: string): Promise<void> =>
-  attempt("pause", async () => {
-    await flushNotes();
+  attempt("pause", async (told) => {
+    await notesFirst(told);
     await service.pause(reason);
   });
 
 export const resume = (): Promise<void> => attempt("resume", freeAgain);
 
-/** Notes first. What cannot be saved now stays on the page and follows later. */
 export const endWrapUp = (): Promise<void> =>
-  attempt("end-wrapup", async () => {
-    await flushNotes();
+  attempt("end-wrapup", async (told) => {
+    await notesFirst(told);
     await freeAgain();
   });
 
-async function flushNotes(): Promise<void> {
-  const callId = callNow.peek();
-  if (callId !== null) await notebook.of(callId).flush();
+async function notesFirst(told: boolean): Promise<void> {
+  if (!(await notebook.settle(callNow.peek(), () => live.connected.peek(), told))) throw new NotesNotSaved();
 }
 
 /** By the service; when it is away, the phone says it to the PBX itself. */

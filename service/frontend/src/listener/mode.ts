@@ -9,6 +9,7 @@ export const modeNow = computed<Mode>(() =>
     call: phone.call.value,
     ended: phone.lastEnded.value,
     readyByPhone: readyByPhone.value,
+    contactLeft: live.contact.value?.call_live === false,
   }),
 );
 

@@ -26,6 +26,8 @@ export interface Sources {
   readonly call: PhoneCall | null;
   readonly ended: EndedCall | null;
   readonly readyByPhone: boolean;
+  /** A conversation of theirs is over and its contact is still theirs. */
+  readonly contactLeft: boolean;
 }
 
 export function modeOf(sources: Sources): Mode {
@@ -35,13 +37,16 @@ export function modeOf(sources: Sources): Mode {
 }
 
 /** The feed is there: it is right, save for the instant after our own phone hung up. */
-function told({ me, ended }: Sources): Mode {
+function told({ me, ended, contactLeft }: Sources): Mode {
   if (me === null) return "unknown";
   switch (me.state) {
     case "talking":
       return hungUp(ended) ? "ending" : "elsewhere";
     case "paused":
       return me.pause_reason === "reconnecting" ? "reconnecting" : "paused";
+    case "absent":
+      // They left the queue while they talked: what remains is to end the writing-up.
+      return contactLeft ? "wrap-up" : "absent";
     default:
       return me.state;
   }

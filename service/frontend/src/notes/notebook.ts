@@ -26,6 +26,16 @@ export class Notebook {
     this.of(contact.call_id).bind(contact.contact_id);
   }
 
+  /**
+   * Before the person goes on from writing: may they? Not before the notes are saved, as long as the service answers;
+   * while it is away the notes wait on this page, and listeners are free for callers without it. Who was told that
+   * they are not saved and goes on all the same decided that in person: the page still keeps the notes.
+   */
+  async settle(callId: string | null, connected: () => boolean, told: boolean): Promise<boolean> {
+    if (callId === null || (await this.of(callId).flush())) return true;
+    return told || !connected();
+  }
+
   retry(): void {
     for (const draft of this.drafts.peek()) draft.retry();
   }

@@ -5,6 +5,7 @@ import { expired, me, signOut, speak } from "../app/session";
 import { live, notebook, phone } from "../app/station";
 import { type Theme, theme } from "../app/theme";
 import { locale, words } from "../i18n";
+import { signOutAfter } from "./signOutAfter";
 
 export function Header() {
   const w = words.value.app;
@@ -26,21 +27,38 @@ export function Header() {
         {account && (
           <>
             <span class="who-am-i">{account.display_name}</span>
-            <button
-              type="button"
-              class="button quiet-button"
-              data-testid="sign-out"
-              disabled={
-                phone.call.value !== null || notebook.unsaved.value.some((draft) => draft.state.value !== "refused")
-              }
-              onClick={() => void leave()}
-            >
-              {w.signOut}
-            </button>
+            <SignOut />
           </>
         )}
       </div>
     </header>
+  );
+}
+
+function SignOut() {
+  const w = words.value.app;
+  const states = notebook.unsaved.value.map((draft) => draft.state.value);
+  const after = signOutAfter(phone.call.value !== null, states);
+  const why = after === null ? undefined : w.signOutAfter[after];
+  return (
+    <>
+      <button
+        type="button"
+        class="button quiet-button"
+        data-testid="sign-out"
+        disabled={why !== undefined}
+        title={why}
+        aria-describedby={why === undefined ? undefined : "sign-out-after"}
+        onClick={() => void leave()}
+      >
+        {w.signOut}
+      </button>
+      {why !== undefined && (
+        <span id="sign-out-after" class="unseen">
+          {why}
+        </span>
+      )}
+    </>
   );
 }
 

@@ -2,6 +2,7 @@ import { useSignal } from "@preact/signals";
 import { ApiError } from "../api/http";
 import { signIn } from "../app/session";
 import { words } from "../i18n";
+import { refused } from "./refused";
 
 export function SignInForm({ username = "" }: { username?: string }) {
   const w = words.value.signIn;
@@ -67,19 +68,11 @@ export function SignInForm({ username = "" }: { username?: string }) {
         <span>{w.show}</span>
       </label>
       <p class="form-error" role="alert" data-testid="sign-in-error">
-        {failure.value !== null && sentence(failure.value)}
+        {failure.value !== null && refused(failure.value, w)}
       </p>
       <button type="submit" class="button primary large" data-testid="sign-in" disabled={busy.value}>
         {w.submit}
       </button>
     </form>
   );
-}
-
-function sentence(error: ApiError): string {
-  const w = words.value.signIn;
-  if (error.status === 401 || error.status === 422) return w.wrong;
-  if (error.status === 429) return w.tooMany;
-  if (error.unreachable || error.status === 503) return w.unreachable;
-  return w.failed;
 }
