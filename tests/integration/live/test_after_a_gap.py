@@ -94,6 +94,22 @@ def test_a_waiting_caller_is_on_the_board_after_a_restart_and_their_record_is_on
     assert (call.result, call.ended_by) == (Result.ABANDONED, "caller")
 
 
+def test_a_caller_who_waits_through_a_restart_is_still_a_number_used_before(line: LiveLine) -> None:
+    page, phone = line.listener("listener1", ring=3.0)
+    line.caller(number("+33639980005"))
+    until(lambda: page.one("contact"), "the listener talks")
+    phone.hang_up(reason="Q.850;cause=31")
+    until(lambda: page.one("me")["state"] == "wrap-up", "the listener writes")
+    line.caller(number("+33639980005"))
+    supervisor = line.page("supervisor")
+    until(lambda: supervisor.one("call"), "they call again, and wait")
+    line.kill_service()
+    line.start_service()
+    page = line.page("listener1")
+    page.must("POST", "/listener/resume", {})
+    until(lambda: (page.one("offer") or {}).get("number") == "known", "the offer says: number used before")
+
+
 def test_calls_go_on_and_nothing_is_missing_after_the_database_was_locked(line: LiveLine) -> None:
     page, phone = line.listener("listener1")
     lock = sqlite3.connect(line.folder / "var" / "ecoute.db", isolation_level=None)

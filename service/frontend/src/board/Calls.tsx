@@ -45,7 +45,8 @@ export function Waiting({ calls, trusted, now }: CallsProps & { now: number }) {
               </th>
               <td data-label={w.arrived}>{orUnknown(clockTime(call.arrived_at))}</td>
               <td data-label={w.waited}>
-                <strong>{orUnknown(waited(call.arrived_at, now, w))}</strong>
+                {/* after a first conversation the time since arrival is no waiting time, and conversations are not timed */}
+                <strong>{orUnknown(call.answered_at === null ? waited(call.arrived_at, now, w) : null)}</strong>
               </td>
               <td data-label={w.now}>{happening(call, words.value)}</td>
               <td data-label={w.where}>{call.queue === null ? "–" : queueName(call.queue, places)}</td>
