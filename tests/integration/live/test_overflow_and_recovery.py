@@ -118,3 +118,20 @@ def test_a_pause_chosen_during_a_call_outlives_the_loss_of_the_leg(tmp_path: Pat
         until(lambda: caller.was_hung_up_on, "the conversation is over")
         until(lambda: page.one("me")["state"] in ("paused", "wrap-up"), "what follows")
         assert page.one("me")["pause_reason"] == "breathing-space"
+
+
+def test_a_listener_held_for_a_caller_whom_the_pbx_took_along_in_its_death_writes_up(tmp_path: Path) -> None:
+    with LiveLine(tmp_path) as line:
+        page, phone = line.listener("listener1")
+        line.caller(number("+33639980016"))
+        until(lambda: page.one("contact"), "the listener talks")
+        # nobody is there to be rung again: the grace runs
+        phone.register(line.pbx.ports.sip, f"l{line.ids['listener1']}", "secret-of-tests", expires=0)
+        phone.hang_up(reason="Q.850;cause=41")
+        until(lambda: page.one("me")["pause_reason"] == "reconnecting", "they are held for their caller")
+        assert page.one("me")["state"] == "paused"
+        line.pbx.kill()
+        line.pbx.start_again()
+        until(lambda: page.one("me")["state"] == "wrap-up", "they write up, and may end it", 40)
+        page.must("POST", "/listener/resume", {})
+        until(lambda: page.one("me")["state"] == "unreachable", "the wrap-up is over")
