@@ -160,7 +160,7 @@ def _leads_out(trunk: Trunk) -> bool:
     """The sample's trunk is this machine itself: a call sent there would come back as a new caller."""
     if isinstance(trunk, TrunkByRegistration) or trunk.server:
         return True
-    return not all(address in {"127.0.0.1", "::1", "localhost"} for address in trunk.addresses)
+    return not any(address in {"127.0.0.1", "::1", "localhost"} for address in trunk.addresses)
 
 
 def _numbers(site: SiteConfig) -> str:

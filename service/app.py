@@ -139,7 +139,11 @@ def _web(settings: Settings, service: Service, keyring: Keyring) -> web.Applicat
     http = settings.http
     options = HttpOptions(
         origins=own_origins(
-            host=http.host, port=http.port, public_url=http.public_url, https=http.certificate is not None
+            host=http.host,
+            port=http.port,
+            public_url=http.public_url,
+            other_urls=http.other_urls,
+            https=http.certificate is not None,
         ),
         sockets=tuple(service.live.websocket_urls.values()),
         pages=PAGES if PAGES.is_dir() else None,

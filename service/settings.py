@@ -94,6 +94,7 @@ class Http(_Section):
     host: str = "127.0.0.1"
     port: Port = 8080
     public_url: str = ""  #: how browsers reach the pages, where that is not http://localhost:<port>
+    other_urls: list[str] = []  #: further addresses under which the pages are opened
     certificate: Path | None = None
     private_key: Path | None = None
     trusted_proxies: list[IPvAnyNetwork] = []  #: whose word on a client's address is believed

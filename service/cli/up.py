@@ -6,6 +6,8 @@ import asyncio
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from ipaddress import IPv4Network
+from urllib.parse import urlsplit
 
 from rich.console import Console
 from rich.table import Table
@@ -17,7 +19,7 @@ from service import app as service
 from service import log
 from service.cli import certificate, down, machine, people
 from service.cli.single import only_service
-from service.settings import Settings
+from service.settings import Settings, Trunk
 
 Progress = Callable[[str], None]
 
@@ -104,6 +106,7 @@ def for_lan(settings: Settings) -> Settings:
             "certificate": made.certificate,
             "private_key": made.private_key,
             "public_url": settings.http.public_url or f"https://{address}:{settings.http.port}",
+            "other_urls": [f"https://{name}:{settings.http.port}" for name in made.addresses],
         }
     )
     pbxs = [
@@ -112,11 +115,23 @@ def for_lan(settings: Settings) -> Settings:
                 "bind": "0.0.0.0",  # noqa: S104  asked for by --lan
                 "tls_port": pbx.tls_port or pbx.http_port + 1,
                 "websocket_url": pbx.websocket_url or f"wss://{address}:{pbx.tls_port or pbx.http_port + 1}/ws",
+                "trunk": _with_neighbours(pbx.trunk, address),
             }
         )
         for pbx in settings.pbx
     ]
     return settings.model_copy(update={"http": http, "pbx": pbxs})
+
+
+def _with_neighbours(trunk: Trunk, address: str) -> Trunk:
+    """The sample's carrier is this machine; with --lan any SIP phone of the same network may ring the line as well."""
+    if trunk.profile != "address" or trunk.addresses != ["127.0.0.1"]:
+        return trunk
+    try:
+        network = IPv4Network(f"{address}/24", strict=False)
+    except ValueError:  # no network but this machine
+        return trunk
+    return trunk.model_copy(update={"addresses": ["127.0.0.1", str(network)]})
 
 
 def url_of(settings: Settings) -> str:
@@ -141,10 +156,10 @@ def _show(sign_ins: list[people.SignIn], out: Console) -> None:
 
 def _welcome(settings: Settings, out: Console) -> None:
     first = settings.pbx[0]
-    host = "127.0.0.1" if first.bind == "0.0.0.0" else first.bind  # noqa: S104  compared with, not bound to
+    host = urlsplit(url_of(settings)).hostname if first.bind == "0.0.0.0" else first.bind  # noqa: S104  compared with
     out.print(
         f"Pages:      {url_of(settings)}\n"
-        f"Call it:    make demo in another terminal, or any SIP phone on this machine: "
+        f"Call it:    make demo in another terminal, or any SIP phone that reaches this machine: "
         f"sip:{settings.line.number}@{host}:{first.sip_port}\n"
         f"Stop:       Ctrl-C stops the service, calls go on; make down lets calls end and stops the PBX.\n"
         f"ready: {url_of(settings)}",

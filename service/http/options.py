@@ -42,14 +42,16 @@ def origin_of(url: str) -> str:
     return f"{parts.scheme}://{host}{shown}"
 
 
-def own_origins(*, host: str, port: int, public_url: str = "", https: bool = False) -> frozenset[str]:
-    """Under which origins pages of ours may come: the public address, the bound one, and localhost."""
+def own_origins(
+    *, host: str, port: int, public_url: str = "", other_urls: Iterable[str] = (), https: bool = False
+) -> frozenset[str]:
+    """Under which origins pages of ours may come: the public addresses, the bound one, and localhost."""
     scheme = "https" if https else "http"
     hosts = {"localhost", "127.0.0.1", "[::1]"}
     if host not in {"0.0.0.0", "::", ""}:  # noqa: S104 compared with, not bound to
         hosts.add(f"[{host}]" if ":" in host else host)
     local = {origin_of(f"{scheme}://{name}:{port}") for name in hosts}
-    return frozenset(local | ({origin_of(public_url)} if public_url else set()))
+    return frozenset(local | {origin_of(url) for url in (public_url, *other_urls) if url})
 
 
 def client_address(remote: str | None, forwarded: Iterable[str], options: HttpOptions) -> str:
