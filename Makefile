@@ -68,15 +68,15 @@ $(BIN)/pip: | system-python
 
 $(VENV)/.run: requirements.lock pyproject.toml | $(BIN)/pip
 	@echo "Fetching Python packages"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock \
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes -r requirements.lock \
 		|| { echo "Packages could not be fetched: check the network (or pip's settings) and run this again"; exit 1; }
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable . \
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation --editable . \
 		2> $(VENV)/install.log || { cat $(VENV)/install.log; exit 1; }
 	@touch $@
 
 $(VENV)/.dev: requirements-dev.lock $(VENV)/.run
 	@echo "Fetching what the tests need from Python's packages"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock \
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes -r requirements-dev.lock \
 		|| { echo "Packages could not be fetched: check the network (or pip's settings) and run this again"; exit 1; }
 	@touch $@
 
