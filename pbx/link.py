@@ -108,8 +108,10 @@ class PbxLink:
                 except LoginRefused:
                     self._say("refused", SessionRefused(at=self.pbx_now()))
                     log.error(  # noqa: TRY400 - a traceback would say nothing more
-                        f"The PBX {self.config.pbx} refused the account {self.config.username}: the secret in "
-                        "secrets.json is not the PBX's own. `ecoute down`, then `ecoute up`, write both anew"
+                        "The PBX %s refused the account %s: the secret in secrets.json is not the PBX's own. "
+                        "`ecoute down`, then `ecoute up`, write both anew",
+                        self.config.pbx,
+                        self.config.username,
                     )
                     wait = self.timing.retry_refused
                 except LoginFailed as error:

@@ -47,7 +47,6 @@ REQUIREMENTS = (
     Requirement("test", ("baresip-core",), ("baresip",), "is a SIP phone"),
     Requirement("test", ("chromium",), ("chromium",), "is a listener's browser"),
     Requirement("test", ("postgresql",), ("/usr/lib/postgresql/*/bin/postgres",), "is the second database"),
-    Requirement("test", ("tcpdump",), ("tcpdump",), "shows who hears whom"),
 )
 
 

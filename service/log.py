@@ -54,6 +54,7 @@ def configure(*, level: str = "info", as_json: bool = False, stream: TextIO | No
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
+            pass_foreign_args=True,
             foreign_pre_chain=[_only_the_template, *shared],
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, _exception, scrub, renderer],
         )
@@ -130,11 +131,20 @@ def _chain(error: BaseException) -> list[str]:
 
 
 def _only_the_template(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Another library's line: its template alone. What would be filled in may be anybody's."""
+    """Another library's line: its template alone. What would be filled in may be anybody's.
+
+    Our own `pbx` package writes such lines, too: there, what has a harmless form is filled in.
+    """
     record = event.get("_record")
     if isinstance(record, logging.LogRecord):
-        event["event"] = str(record.msg)
-        event.pop("positional_args", None)
+        values = event.pop("positional_args", None)
+        own = record.name.startswith("pbx.") and isinstance(values, tuple)
+        event["event"] = _filled(str(record.msg), values) if own else str(record.msg)
         if record.exc_info:
             event["exc_info"] = record.exc_info
     return event
+
+
+def _filled(template: str, values: tuple[object, ...]) -> str:
+    harmless = (str(value) if _HARMLESS.fullmatch(str(value)) else _WITHHELD for value in values)
+    return template % tuple(harmless) if values else template

@@ -17,6 +17,8 @@ from service.calls.model import NumberKind, Result
 from tests.support.line import start_line
 from tests.support.wait import until
 
+REFUSED = "The PBX pbx1 refused the account service"
+
 
 def ecoute(directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
@@ -116,8 +118,12 @@ def test_the_service_runs_once_and_a_wrong_secret_is_one_clear_error(tmp_path: P
         before = secrets.read_text()
         secrets.write_text('{"service": "wrong", "provision": "wrong"}')
         line.start_service(wait=False)
-        until(lambda: any("refused the account" in said for said in line.said), "the refusal is logged", 20)
-        refusals = [said for said in line.said if "refused the account" in said]
+        until(
+            lambda: any(REFUSED in said for said in line.said),
+            "the refusal is logged",
+            20,
+        )
+        refusals = [said for said in line.said if REFUSED in said]
         assert len(refusals) == 1, "once, not at each retry"
         assert line.readiness()["checks"]["pbx"] != "ok"
         secrets.write_text(before)

@@ -132,3 +132,12 @@ def test_the_readable_form_is_as_discreet(lines: io.StringIO) -> None:
     assert "ValueError" in text
     assert "Marie" not in text
     assert "63998" not in text.replace(CALL, "")
+
+
+def test_our_own_packages_lines_name_the_pbx_but_fill_in_no_number(lines: io.StringIO) -> None:
+    logging.getLogger("pbx.link").warning("the PBX %s did not answer: %s", "pbx1", "call of +33639980001")
+    logging.getLogger("elsewhere").warning("the PBX %s did not answer", "pbx2")
+    said = lines.getvalue()
+    assert "the PBX pbx1 did not answer" in said
+    assert "39980001" not in said
+    assert "pbx2" not in said
