@@ -7,10 +7,11 @@ a listener's own "end", and a leg that was lost.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 from pbx.commands import (
     AddMember,
@@ -33,6 +34,10 @@ from pbx.replies import CommandRefused
 #: Q.850: ended on purpose by the listener; anything else that ends a listener's leg is a loss of the listener.
 CAUSE_ENDED_BY_LISTENER = "31"
 CAUSE_LEG_LOST = "44"
+#: Asterisk's answer to a login with an unknown account or a wrong secret.
+WRONG_CREDENTIALS = "Authentication failed"
+#: Bytes of a header line without its end: what Asterisk takes (manager.c); it refuses the action for a longer one.
+LINE_LIMIT = 1022
 
 
 class Account(StrEnum):
@@ -44,17 +49,49 @@ class Account(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """`fields` without the ActionID. `already`: an error message that says that what was asked holds already."""
+    """`fields` without the ActionID. `already`: an error message that says that what was asked holds already.
+
+    `purpose`: tells two uses of one action apart in its id.
+    """
 
     fields: dict[str, str]
     account: Account = Account.SERVICE
     as_list: bool = False
     already: str | None = None
+    purpose: str = ""
 
     def __post_init__(self) -> None:
         for key, value in self.fields.items():
-            if any(character in value for character in "\r\n\0"):
-                raise CommandRefused("control-character", f"{key} holds a line end, which would be a second action")
+            _refuse_unsendable(key, value)
+
+    @property
+    def word(self) -> str:
+        """What the action's id begins with, so that an answer says what was asked, in a recording too."""
+        return self.fields["Action"] + self.purpose
+
+    def new_id(self) -> str:
+        """`QueueStatus/17`: never the same twice in this process."""
+        return f"{self.word}/{next(_ids)}"
+
+
+def _refuse_unsendable(key: str, value: str) -> None:
+    """The one guard of what leaves us. Of the value nothing is told: it may hold a name."""
+    if any(character in value for character in "\r\n\0"):
+        raise CommandRefused("control-character", f"{key} holds a line end, which would be a second action")
+    try:
+        length = len(f"{key}: {value}".encode())
+    except UnicodeEncodeError:
+        raise CommandRefused("no-text", f"{key} holds half a character, which cannot be sent") from None
+    if length > LINE_LIMIT:
+        raise CommandRefused("too-long", f"{key} has {length} bytes with its name; Asterisk takes {LINE_LIMIT}")
+
+
+_ids = itertools.count(1)
+
+
+def word_of(action_id: str) -> str:
+    """The word of the action with such an id."""
+    return action_id.partition("/")[0]
 
 
 # --- the session's own ----------------------------------------------------------------------------------------------
@@ -94,6 +131,11 @@ def list_legs() -> Action:
 def list_members() -> Action:
     """Every queue with its members and who waits."""
     return Action({"Action": "QueueStatus"}, as_list=True)
+
+
+def compare_members() -> Action:
+    """The same while live, to compare."""
+    return Action({"Action": "QueueStatus"}, as_list=True, purpose="-compared")
 
 
 def list_contacts() -> Action:
@@ -237,6 +279,8 @@ _REFUSALS = {
     "Permission denied": "permission-denied",
     "No such module": "no-such-module",
 }
+#: All ids of refusals.
+REFUSALS: Final = (*dict.fromkeys(_REFUSALS.values()), "refused-by-pbx")
 
 
 def refusal(message: str) -> CommandRefused:

@@ -12,29 +12,23 @@ import contextlib
 import logging
 import random
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from pbx import actions, parse
 from pbx.actions import Account, Action
 from pbx.commands import Command, ReadRoutes
-from pbx.events import (
-    ContactsListed,
-    Event,
-    LegsListed,
-    MembersListed,
-    SessionBegan,
-    SessionLost,
-    SessionRefused,
-    SnapshotTaken,
-)
+from pbx.events import Event, SessionLost, SessionRefused
 from pbx.facts import Fact
-from pbx.parse import Answer
+from pbx.odd import Odd, OddCounts, Tally
 from pbx.protocol import EventStream, PbxProtocol
 from pbx.provision import Provisioning
+from pbx.recording import RecordedProtocol, Recording
 from pbx.replies import CommandFailed, CommandRefused, NotConnected, OutcomeUnknown, Reply
 from pbx.session import LoginFailed, LoginRefused, Session, Timing
+from pbx.snapshot import Snapshot
 from pbx.state import PbxState
 
 __all__ = ["CommandRefused", "LinkConfig", "NotConnected", "OutcomeUnknown", "PbxLink", "Reply", "Timing"]
@@ -58,22 +52,35 @@ class LinkConfig:
     provision_secret: str
 
 
-class PbxLink:
-    """One PBX. `run()` holds the connection until `close()`; one consumer reads `batches()`."""
+def backoff(failures: int, timing: Timing, draw: Callable[[], float] = random.random) -> float:
+    """Seconds until the next try: half to the whole of a time that doubles, so that many services do not come at once.
 
-    def __init__(self, config: LinkConfig, timing: Timing | None = None) -> None:
+    `failures`: tries in a row that led to no lasting session. `draw`: 0 to 1.
+    """
+    longest = min(timing.retry_most, timing.retry_first * 2.0 ** min(failures, 16))
+    return longest * (0.5 + draw() / 2)
+
+
+class PbxLink:
+    """One PBX. `run()` holds the connection until `close()`; one consumer reads `batches()`.
+
+    `record`: a file to which the service's sessions are recorded (pbx/recording.py); SetupError where it cannot be.
+    """
+
+    def __init__(self, config: LinkConfig, timing: Timing | None = None, *, record: Path | None = None) -> None:
         self.config = config
         self.timing = timing or Timing()
         self.state = PbxState(config.pbx)
         self.clock_offset = 0.0  #: the PBX's clock minus ours, seconds
         self.connected = False  #: logged in, and the snapshot is taken
+        self._recording = None if record is None else Recording(record)
         self._heard = time.monotonic()
-        self._stream = EventStream()
+        self._tally = Tally(config.pbx)
+        self._stream = EventStream(self._tally)
         self._session: Session | None = None
         self._provisioning = Provisioning(self._new_session, self.timing.provision_idle)
         self._closing = asyncio.Event()
         self._said = ""
-        self._failed_events = 0
 
     @property
     def last_heard(self) -> float:
@@ -84,11 +91,9 @@ class PbxLink:
         return self._heard
 
     @property
-    def failed(self) -> int:
-        """Frames and events that could not be read so far: 0, unless Asterisk says what we do not understand."""
-        session = self._session
-        frames = session.protocol.failed_frames if session is not None and session.protocol is not None else 0
-        return frames + self._failed_events
+    def odd(self) -> OddCounts:
+        """What came from the PBX and was of no use, since the link was made."""
+        return self._tally.counts
 
     def pbx_now(self) -> float:
         """Epoch seconds on the PBX's clock, as far as we know it."""
@@ -97,37 +102,37 @@ class PbxLink:
     # --- the connection ---------------------------------------------------------------------------------------------
 
     async def run(self) -> None:
-        """Connect, and connect again, until `close()`: soon after a drop, slowly after refused credentials."""
+        """Connect, and connect again, until `close()`. Refused credentials are not tried again."""
         failures = 0
         try:
             while not self._closing.is_set():
                 try:
                     held = await self._one_session()
                     failures = 0 if held > self.timing.steady else failures + 1
-                    wait = self._backoff(failures)
                 except LoginRefused:
                     self._say("refused", SessionRefused(at=self.pbx_now()))
                     log.error(  # noqa: TRY400 - a traceback would say nothing more
                         "The PBX %s refused the account %s: the secret in secrets.json is not the PBX's own. "
-                        "`ecoute down`, then `ecoute up`, write both anew",
+                        "Not tried again: `ecoute down`, then `ecoute up`, write both anew",
                         self.config.pbx,
                         self.config.username,
                     )
-                    wait = self.timing.retry_refused
+                    await self._closing.wait()
                 except LoginFailed as error:
                     failures += 1
                     self._say("lost", SessionLost(at=self.pbx_now(), reason=error.reason))
-                    wait = self._backoff(failures)
+                except Exception:
+                    failures += 1
+                    log.exception("a session with PBX %s ended by a fault of ours", self.config.pbx)
+                    self._say("lost", SessionLost(at=self.pbx_now(), reason="fault"))
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._closing.wait(), wait)
+                    await asyncio.wait_for(self._closing.wait(), backoff(failures, self.timing))
         finally:
             self._closing.set()
             await self._provisioning.close()
+            if self._recording is not None:
+                self._recording.close()
             self._stream.wake.set()
-
-    def _backoff(self, failures: int) -> float:
-        longest = min(self.timing.retry_most, self.timing.retry_first * 2.0 ** min(failures, 16))
-        return longest * random.uniform(0.5, 1.0)  # noqa: S311 - spreads reconnections, guards nothing
 
     def _say(self, what: str, event: Event) -> None:
         """Tell a change of the connection once, however often it is tried."""
@@ -138,7 +143,9 @@ class PbxLink:
     async def _one_session(self) -> float:
         """A session from login to its end. Returns how long it held, in seconds."""
         session = self._new_session(Account.SERVICE)
-        protocol = await session.open()
+        protocol = await self._opened(session)
+        if protocol is None:
+            return 0.0
         opened = time.monotonic()
         self._session = session
         work = asyncio.create_task(self._work(session, protocol))
@@ -160,6 +167,17 @@ class PbxLink:
             self._say("lost", SessionLost(at=self.pbx_now(), reason=protocol.lost.result()))
         return time.monotonic() - opened
 
+    async def _opened(self, session: Session) -> PbxProtocol | None:
+        """The session logged in; None when `close()` came first, which need not wait for a PBX that says nothing."""
+        opening, closing = asyncio.create_task(session.open()), asyncio.create_task(self._closing.wait())
+        try:
+            await asyncio.wait({opening, closing}, return_when=asyncio.FIRST_COMPLETED)
+            return opening.result() if opening.done() else None
+        finally:
+            opening.cancel()
+            closing.cancel()
+            await asyncio.gather(opening, closing, return_exceptions=True)
+
     def _new_session(self, account: Account) -> Session:
         service = account is Account.SERVICE
         return Session(
@@ -168,11 +186,17 @@ class PbxLink:
             username=self.config.username if service else self.config.provision_username,
             secret=self.config.secret if service else self.config.provision_secret,
             events=service,
-            stream=self._stream if service else EventStream(),
+            stream=self._stream if service else EventStream(self._tally),
             clock=self.pbx_now,
             on_clock=self._set_clock,
             timing=self.timing,
+            protocol=self._protocol if service else PbxProtocol,
         )
+
+    def _protocol(self, stream: EventStream, clock: Callable[[], float]) -> PbxProtocol:
+        if self._recording is None:
+            return PbxProtocol(stream, clock)
+        return RecordedProtocol(stream, clock, self._recording)
 
     def _set_clock(self, offset: float) -> None:
         self.clock_offset = offset
@@ -182,10 +206,11 @@ class PbxLink:
     async def _work(self, session: Session, protocol: PbxProtocol) -> None:
         """Take the snapshot, then compare the queues from time to time. What fails ends the session."""
         try:
-            await self._snapshot(session, protocol)
+            snapshot = await self._snapshot(session, protocol)
             while True:
                 await asyncio.sleep(self.timing.check_queues_every)
-                await self._list_members(session, checking=True)
+                if not protocol.paused:  # its answer would wait behind what we do not read
+                    await self._asked(session, snapshot, actions.compare_members())
         except CommandFailed as error:
             log.warning("the PBX %s did not answer as it should: %s", self.config.pbx, error)
             protocol.end("snapshot-failed" if not self.connected else error.id)
@@ -193,57 +218,36 @@ class PbxLink:
             log.exception("the snapshot of PBX %s could not be taken", self.config.pbx)
             protocol.end("snapshot-failed")
 
-    async def _snapshot(self, session: Session, protocol: PbxProtocol) -> None:
+    async def _snapshot(self, session: Session, protocol: PbxProtocol) -> Snapshot:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(asyncio.shield(protocol.booted), self.timing.boot)
         await session.ping()  # the clock first: times that we must guess are guessed on the PBX's clock
-        settings = await self._asked(session, actions.core_settings())
+        snapshot = Snapshot(protocol, self._stream, self.pbx_now, self._complete)
+        for action in (actions.core_settings(), actions.core_status(), actions.list_legs()):
+            await self._asked(session, snapshot, action)
+        await self._list_contacts(snapshot)
+        await self._asked(session, snapshot, actions.list_members())
+        return snapshot
 
-        def began(answer: Answer, _items: list[str]) -> None:
-            protocol.muted = False
-            self._stream.put(
-                SessionBegan(at=self.pbx_now(), started=parse.started(answer), version=parse.version(settings))
-            )
-
-        def legs(answer: Answer, items: list[str]) -> None:
-            if answer.success:
-                found = tuple(leg for leg in map(parse.leg_listed, items) if leg is not None)
-                self._stream.put(LegsListed(at=self.pbx_now(), legs=found))
-
-        await self._asked(session, actions.core_status(), began)
-        await self._asked(session, actions.list_legs(), legs)
-        await self._list_members(session, checking=False)
-        await self._list_contacts()
+    def _complete(self) -> None:
         self._said = ""
         self.connected = True
-        self._stream.put(SnapshotTaken(at=self.pbx_now()))
 
-    async def _asked(self, session: Session, action: Action, settled: parse.Settled | None = None) -> Answer:
-        answer, _ = await session.ask(action, self.timing.listing, settled)
+    async def _asked(self, session: Session, snapshot: Snapshot, action: Action) -> None:
+        answer, _ = await session.ask(action, self.timing.listing, snapshot.settled(action.word))
         if not answer.success:
             raise actions.refusal(answer.message)
-        return answer
 
-    async def _list_members(self, session: Session, *, checking: bool) -> None:
-        def members(answer: Answer, items: list[str]) -> None:
-            if answer.success:
-                now = self.pbx_now()
-                found = (parse.member_listed(item, now) for item in items)
-                seen = tuple(member for member in found if member is not None)
-                self._stream.put(MembersListed(at=now, members=seen, checking=checking))
-
-        await self._asked(session, actions.list_members(), members)
-
-    async def _list_contacts(self) -> None:
+    async def _list_contacts(self, snapshot: Snapshot) -> None:
         """Over the other account. Without it phones are known as soon as they say something."""
         try:
-            _, items = await self._provisioning.ask(actions.list_contacts(), self.timing.listing)
+            answer, items = await self._provisioning.ask(actions.list_contacts(), self.timing.listing)
         except CommandFailed as error:
             log.warning("the phones of PBX %s could not be listed: %s", self.config.pbx, error)
             return
-        now = self.pbx_now()
-        found = (parse.contact_listed(item, now) for item in items)
-        self._stream.put(ContactsListed(at=now, contacts=tuple(contact for contact in found if contact is not None)))
+        if self._recording is not None:
+            self._recording.add_list(answer, items)
+        snapshot.contacts(answer, items)
 
     # --- facts ------------------------------------------------------------------------------------------------------
 
@@ -269,8 +273,8 @@ class PbxLink:
             try:
                 facts += apply(event)
             except Exception:
-                self._failed_events += 1
-                log.exception("an event of kind %s could not be applied", type(event).__name__)
+                if self._tally.note(Odd.NOT_APPLIED):
+                    log.exception("an event of kind %s could not be applied", type(event).__name__)
         self._stream.taken()
         return facts
 

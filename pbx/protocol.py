@@ -1,15 +1,15 @@
 """Bytes of the manager interface → events in order, and answers to the actions that wait for them.
 
-A subclass of panoramisk's protocol that replaces its reading and its answers, because of what ASTERISK.md found there:
+A subclass of panoramisk's protocol that replaces its reading and its answers, for what docs/ami-session.md lists:
 whole frames are decoded (a letter split between two reads stays whole), a frame has a greatest size, an error in one
-frame costs that frame alone, the raw event name is looked at first so that what nobody needs is dropped unread, reading
-pauses when the consumer falls behind, and an action whose connection drops fails and is never sent again.
+frame costs that frame alone and is counted, the raw event name is looked at first so that what nobody needs is dropped
+unread, reading pauses when the consumer falls behind, and an action whose connection drops fails and is never sent
+again.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from collections import deque
 from collections.abc import Callable
@@ -20,14 +20,16 @@ from panoramisk.ami_protocol import AMIProtocol
 
 from pbx import parse
 from pbx.events import Event
+from pbx.odd import Odd, Tally
 from pbx.parse import Answer, Settled
 from pbx.replies import OutcomeUnknown
 
-log = logging.getLogger(__name__)
-
 EOM = b"\r\n\r\n"
+_LF = 10
 #: A frame of ours has less than 4 kB; a greater one than this is skipped.
 FRAME_CAP = 256 * 1024
+#: A second one in a frame: dialplan data can put it into a UserEvent.
+SECOND_EVENT = b"\r\nEvent: "
 #: Reading pauses above the first and goes on below the second: events that wait for the consumer.
 HIGH_WATER = 20_000
 LOW_WATER = 5_000
@@ -60,8 +62,12 @@ class Pending:
             if len(self._items) < LIST_CAP:
                 self._items.append(text)
             return False
-        if self._settled is not None:
-            self._settled(self._answer, self._items)
+        try:
+            if self._settled is not None:
+                self._settled(self._answer, self._items)
+        except Exception as error:
+            if not self.future.done():
+                self.future.set_exception(error)
         if not self.future.done():
             self.future.set_result((self._answer, self._items))
         return True
@@ -73,9 +79,13 @@ class Pending:
 
 
 class EventStream:
-    """Events in the order in which they came: filled by the protocol, emptied by one consumer."""
+    """Events in the order in which they came: filled by the protocol, emptied by one consumer.
 
-    def __init__(self) -> None:
+    `tally`: where the protocol counts what it could not use.
+    """
+
+    def __init__(self, tally: Tally | None = None) -> None:
+        self.tally = tally or Tally()
         self.events: deque[Event] = deque()
         self.wake = asyncio.Event()
         self._paused: PbxProtocol | None = None
@@ -123,9 +133,8 @@ class PbxProtocol(AMIProtocol):  # type: ignore[misc]  # panoramisk ships no typ
         self.last_byte = time.monotonic()
         self.paused = False
         self.muted = True  #: events are dropped until the session has begun
-        self.failed_frames = 0
-        self.skipped_frames = 0
-        self._rest = b""
+        self._tally = stream.tally
+        self._rest: bytes | bytearray = b""  #: the beginning of a frame, until its end comes
         self._skipping = False
         self._lists = 0
 
@@ -146,6 +155,8 @@ class PbxProtocol(AMIProtocol):  # type: ignore[misc]  # panoramisk ships no typ
             return
         self.closed = True
         self.lost.set_result(reason)
+        if self._rest:
+            self._tally.note(Odd.CUT)
         self._stream.forget(self)
         waiting, self.pending = self.pending, {}
         for action in waiting.values():
@@ -175,9 +186,10 @@ class PbxProtocol(AMIProtocol):  # type: ignore[misc]  # panoramisk ships no typ
     def submit(self, action: Action, pending: Pending) -> str:
         """Write an action; its answer goes to `pending`. Returns its id."""
         action_id = str(action.id)
+        data = str(action).encode()
         self.pending[action_id] = pending
         self._lists += pending.as_list
-        self.transport.write(str(action).encode())
+        self.transport.write(data)
         return action_id
 
     def send(self, data: object, as_list: bool = False) -> NoReturn:
@@ -195,26 +207,52 @@ class PbxProtocol(AMIProtocol):  # type: ignore[misc]  # panoramisk ships no typ
     def data_received(self, data: bytes) -> None:
         """Whole frames are read, a frame's beginning is kept for the next time."""
         self.last_byte = time.monotonic()
-        if self._rest:
-            data = self._rest + data
         end = data.rfind(EOM)
+        rest = self._rest
         if end < 0:
-            self._keep(data)
-            return
-        self._keep(data[end + 4 :])
+            # Only what is new was looked through: a frame that comes byte by byte costs what it is long.
+            if EOM not in rest[-3:] + data[:3]:
+                self._keep(data)
+                return
+            data = bytes(rest) + data
+            end = data.rfind(EOM)
+        elif rest:
+            data = bytes(rest) + data
+            end += len(rest)
+        self._rest, start = data[end + 4 :], 0
         if self.version is None:
             start = self._greet(data)
             if start < 0:
                 return
-            data, end = data[start:], end - start
-        self._read(data[:end].split(EOM))
+        if data[end - 1] == _LF:  # a line end too many is no part of the frame, wherever a read ends
+            while data.endswith(b"\r\n", start, end):
+                end -= 2
+        frames = data[start:end].split(EOM)
+        if self._skipping or len(data) > FRAME_CAP:
+            frames = self._without_too_long(frames)
+        self._read(frames)
 
-    def _keep(self, rest: bytes) -> None:
-        if len(rest) > FRAME_CAP:
-            self.skipped_frames += not self._skipping
+    def _without_too_long(self, frames: list[bytes]) -> list[bytes]:
+        """The first may be the end of one that is skipped."""
+        if self._skipping:
+            self._skipping = False
+            frames = frames[1:]
+        within = [frame for frame in frames if len(frame) <= FRAME_CAP]
+        for _ in range(len(frames) - len(within)):
+            self._tally.note(Odd.TOO_LONG)
+        return within
+
+    def _keep(self, more: bytes) -> None:
+        rest = self._rest
+        if isinstance(rest, bytearray):
+            rest += more
+        else:
+            self._rest = bytearray(rest + more) if rest else more
+        if len(self._rest) > FRAME_CAP:
+            if not self._skipping:
+                self._tally.note(Odd.TOO_LONG)
             self._skipping = True
-            rest = rest[-3:]
-        self._rest = rest
+            self._rest = self._rest[-3:]  # what may begin its end
 
     def _greet(self, data: bytes) -> int:
         """Where the first frame begins, after the banner; -1 when this is no manager interface."""
@@ -226,42 +264,68 @@ class PbxProtocol(AMIProtocol):  # type: ignore[misc]  # panoramisk ships no typ
         return line + 2
 
     def _read(self, frames: list[bytes]) -> None:
-        if self._skipping:
-            self._skipping = False
-            frames = frames[1:]
-        events, parsers = self._stream.events, parse.EVENTS
+        events, parser_of = self._stream.events, parse.EVENTS.get
+        append = events.append
         now = self._clock()
         before = len(events)
         for frame in frames:
             try:
                 if not frame.startswith(b"Event: "):
-                    self._answer(frame)
+                    self._no_event(frame)
                     continue
                 name = frame[7 : frame.find(b"\r\n", 7)]
-                parser = parsers.get(name)
+                parser = parser_of(name)
                 if parser is None:
-                    self._unwanted(name, frame)
+                    if self._lists or name == b"FullyBooted":
+                        self._unwanted(name, frame)
                 elif not self.muted:
-                    event = parser(frame.decode("utf-8", "replace"), now)
+                    try:
+                        text = frame.decode()
+                    except UnicodeDecodeError:
+                        text = self._marked(frame)
+                    event = parser(text, now)
                     if event is not None:
-                        events.append(event)
+                        append(event)
+                    if name == b"UserEvent" and frame.rfind(SECOND_EVENT) > 0:
+                        self._tally.note(Odd.SECOND_EVENT)
             except Exception as error:
-                # The text may hold a name or a number: only what kind of error it was is logged.
-                self.failed_frames += 1
-                log.error("a frame from the PBX could not be read: %s", type(error).__name__)  # noqa: TRY400
+                self._tally.note(Odd.UNREADABLE, error)
         if len(events) != before:
             self._stream.filled(self)
 
     def _unwanted(self, name: bytes, frame: bytes) -> None:
-        """An event that no tracker needs: part of a list that we asked for, or nothing."""
+        """An event that no tracker needs: that Asterisk has booted, part of a list that we asked for, or nothing."""
         if self._lists and b"\r\nActionID: " in frame:
-            self._answer(frame)
+            self._listed(frame)
         elif name == b"FullyBooted" and not self.booted.done():
             self.booted.set_result(None)
 
-    def _answer(self, frame: bytes) -> None:
-        text = frame.decode("utf-8", "replace")
+    def _listed(self, frame: bytes) -> None:
+        text = self._marked(frame)
         action_id = parse.action_id(text)
         pending = self.pending.get(action_id)
         if pending is not None and pending.add(text):
             self.forget(action_id)
+
+    def _no_event(self, frame: bytes) -> None:
+        """An answer, or something odd. A line end too many, left over from an odd frame, is no part of the next."""
+        bare = frame.lstrip(b"\r\n")
+        if bare.startswith(b"Event: "):
+            self._read([bare])
+        elif bare.startswith(b"Response: "):
+            text = self._marked(bare)
+            action_id = parse.action_id(text)
+            pending = self.pending.get(action_id)
+            if pending is None:
+                self._tally.note(Odd.UNASKED)
+            elif pending.add(text):
+                self.forget(action_id)
+        elif bare:
+            self._tally.note(Odd.NO_BEGINNING)
+
+    def _marked(self, frame: bytes) -> str:
+        """The frame's text, with a mark for each byte that is no text."""
+        text = frame.decode("utf-8", "replace")
+        if "\ufffd" in text:
+            self._tally.note(Odd.NOT_UTF8)
+        return text

@@ -1,14 +1,20 @@
-"""The provisioning login: opened when it is needed, closed when it was idle for a while. It hears no events."""
+"""The provisioning login: opened when it is needed, closed when it was idle for a while. It hears no events.
+
+Refused once, it is not tried again: who asks is told so at once.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 
 from pbx.actions import Account, Action
 from pbx.parse import Answer
 from pbx.replies import NotConnected, OutcomeUnknown
-from pbx.session import LoginFailed, Session
+from pbx.session import LoginFailed, LoginRefused, Session
+
+log = logging.getLogger(__name__)
 
 
 class Provisioning:
@@ -20,6 +26,7 @@ class Provisioning:
         self._lock = asyncio.Lock()
         self._session: Session | None = None
         self._closer: asyncio.TimerHandle | None = None
+        self._refused = False
 
     async def ask(self, action: Action, deadline: float) -> tuple[Answer, list[str]]:
         """As `Session.ask`; a session that did not answer in time is not used again."""
@@ -38,10 +45,18 @@ class Provisioning:
                 self._closer.cancel()
             session = self._session
             if session is None or session.protocol is None or session.protocol.lost.done():
+                if self._refused:
+                    raise NotConnected("the provisioning account: refused")
                 session = self._new_session(Account.PROVISION)
                 try:
                     await session.open()
                 except LoginFailed as error:
+                    self._refused = isinstance(error, LoginRefused)
+                    if self._refused:
+                        log.error(  # noqa: TRY400 - a traceback would say nothing more
+                            "The PBX refused the provisioning account: its secret is not the PBX's own. "
+                            "Not tried again: `ecoute down`, then `ecoute up`, write both anew"
+                        )
                     raise NotConnected(f"the provisioning account: {error.reason}") from error
                 self._session = session
             return session

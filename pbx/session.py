@@ -1,9 +1,9 @@
 """One login at the manager interface: from the connection to its end, and never a second time.
 
-A subclass of panoramisk's Manager that keeps its account and its way to make a protocol, and replaces what ASTERISK.md
-found wanting: a login has a deadline and a refusal is an error; every action has a deadline; on a drop what waits fails
-with "outcome unknown" and is not sent again; a half-open connection is noticed; `close` closes. Reconnecting is the
-link's business.
+A subclass of panoramisk's Manager that keeps its account and its way to make a protocol, and replaces what
+docs/ami-session.md lists: a login has a deadline and a refusal is an error; every action has a deadline; on a drop
+what waits fails with "outcome unknown" and is not sent again; a half-open connection is noticed; `close` closes.
+Reconnecting is the link's business.
 """
 
 from __future__ import annotations
@@ -38,7 +38,6 @@ class Timing:
     look_every: float = 0.25
     retry_first: float = 0.2
     retry_most: float = 10.0
-    retry_refused: float = 30.0
     steady: float = 5.0  #: a session that held so long was no failure
     check_queues_every: float = 10.0
     provision_idle: float = 10.0
@@ -53,7 +52,7 @@ class LoginFailed(Exception):
 
 
 class LoginRefused(LoginFailed):
-    """Asterisk does not accept the account or its secret."""
+    """Asterisk does not accept the account or its secret: asking again would change nothing."""
 
     def __init__(self) -> None:
         super().__init__("refused")
@@ -76,6 +75,7 @@ class Session(Manager):  # type: ignore[misc]  # panoramisk ships no types
         clock: Callable[[], float],
         on_clock: Callable[[float], None] = lambda _offset: None,
         timing: Timing | None = None,
+        protocol: Callable[[EventStream, Callable[[], float]], PbxProtocol] = PbxProtocol,
     ) -> None:
         super().__init__(
             host=host,
@@ -83,7 +83,7 @@ class Session(Manager):  # type: ignore[misc]  # panoramisk ships no types
             username=username,
             secret=secret,
             events=events,
-            protocol_factory=lambda: PbxProtocol(stream, clock),
+            protocol_factory=lambda: protocol(stream, clock),
         )
         self.timing = timing or Timing()
         self._on_clock = on_clock
@@ -101,7 +101,7 @@ class Session(Manager):  # type: ignore[misc]  # panoramisk ships no types
         account = actions.login(self.config["username"], self.config["secret"], events=self.config["events"])
         try:
             answer, _ = await self.ask(account, self.timing.login)
-        except OutcomeUnknown as error:
+        except (OutcomeUnknown, NotConnected) as error:  # on uvloop it may have ended before we could ask
             reason = protocol.lost.result() if protocol.lost.done() else "no-answer-to-login"
             protocol.end(reason)
             raise LoginFailed(reason) from error
@@ -110,7 +110,9 @@ class Session(Manager):  # type: ignore[misc]  # panoramisk ships no types
             raise
         if not answer.success:
             protocol.end("refused")
-            raise LoginRefused
+            if answer.message == actions.WRONG_CREDENTIALS:
+                raise LoginRefused
+            raise LoginFailed("login-not-accepted")  # for the moment, perhaps: another login holds the account
         return protocol
 
     async def ask(self, action: Action, deadline: float, settled: Settled | None = None) -> tuple[Answer, list[str]]:
@@ -122,7 +124,7 @@ class Session(Manager):  # type: ignore[misc]  # panoramisk ships no types
         if protocol is None or protocol.lost.done():
             raise NotConnected("no session with the PBX")
         pending = Pending(as_list=action.as_list, settled=settled)
-        action_id = protocol.submit(WireAction(action.fields), pending)
+        action_id = protocol.submit(WireAction({**action.fields, "ActionID": action.new_id()}), pending)
         try:
             async with asyncio.timeout(deadline):
                 return await pending.future

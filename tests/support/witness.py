@@ -1,18 +1,21 @@
-"""An AMI client of the tests' own, which shares no code with the product's: what Asterisk itself says, and what we ask.
+"""A second, independent AMI client: what Asterisk itself says, and what the tests ask it.
 
-(pyst2, the other candidate, stumbles over the ChanVariable headers that `channelvars` puts into every event.)
+It is pyst2's manager (tests/support/pyst2.py) with an account of its own, and shares no code with the product's
+session: a bug of ours cannot hide itself. pyst2 matches answers to actions in the order in which they come, so one is
+asked at a time. It takes about 11,000 events a second; a call makes 124 to 146 for an account with all rights.
 """
 
 from __future__ import annotations
 
+import contextlib
 import itertools
-import socket
 import threading
 import time
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
+from tests.support import pyst2
 from tests.support.wait import until
 
 
@@ -32,25 +35,24 @@ class Step:
 
 
 class Witness:
-    """Logged in with all rights; keeps every event in order."""
+    """Logged in with all rights; keeps every event in order. `heard`: monotonic seconds of each."""
 
     def __init__(self, port: int, user: str, secret: str) -> None:
-        self._socket = socket.create_connection(("127.0.0.1", port))
-        self._ids = itertools.count(1)
         self.events: list[dict[str, str]] = []
         self.heard: list[float] = []
-        self._replies: dict[str, dict[str, str]] = {}
-        self._thread = threading.Thread(target=self._read, daemon=True)
-        self._thread.start()
-        reply = self.ask("Login", Username=user, Secret=secret)
-        assert reply["Response"] == "Success", reply
+        self._ids = itertools.count(1)
+        self._asking = threading.Lock()
+        self._taking = threading.Lock()
+        self._manager = pyst2.Manager(port, user, secret, self._take)
 
     def ask(self, action: str, **headers: str) -> dict[str, str]:
         """Send one action; its reply."""
         action_id = f"w{next(self._ids)}"
-        lines = [f"Action: {action}", f"ActionID: {action_id}", *(f"{key}: {value}" for key, value in headers.items())]
-        self._socket.sendall(("\r\n".join(lines) + "\r\n\r\n").encode())
-        return until(lambda: self._replies.get(action_id), f"a reply to {action}", 5)
+        with self._asking:
+            reply = self._manager.send_action({"Action": action, "ActionID": action_id, **headers})
+        assert reply.get_header("ActionID") == action_id, f"{action} got the answer of another action"
+        self._take_list(reply.data)
+        return _flat(reply)
 
     def put(self, family: str, key: str, value: str) -> None:
         assert self.ask("DBPut", Family=family, Key=key, Val=value)["Response"] == "Success"
@@ -89,33 +91,27 @@ class Witness:
 
         return until(look, f"event {name} {headers}", timeout)
 
-    def _read(self) -> None:
-        buffer = b""
-        self._socket.settimeout(None)
-        while True:
-            try:
-                read = self._socket.recv(65536)
-            except OSError:
-                return
-            if not read:
-                return
-            buffer += read
-            if buffer.startswith(b"Asterisk Call Manager"):
-                buffer = buffer.partition(b"\r\n")[2]
-            *frames, buffer = buffer.split(b"\r\n\r\n")
-            for frame in frames:
-                self._take(frame.decode("utf-8", "replace"))
-
-    def _take(self, frame: str) -> None:
-        fields = dict(line.partition(": ")[::2] for line in frame.split("\r\n"))
-        if "Response" in fields:
-            self._replies[fields.get("ActionID", "")] = fields
-        else:
+    def _take(self, event: Any) -> None:
+        with self._taking:
             self.heard.append(time.monotonic())
-            self.events.append(fields)
+            self.events.append(_flat(event))
+
+    def _take_list(self, data: str) -> None:
+        """pyst2 takes `... status will follow` and the whole list behind it for one answer: its events are events."""
+        frame: list[str] = []
+        for line in data.splitlines(keepends=True):
+            if line != "\r\n":
+                frame.append(line)
+            elif frame:
+                self._take(pyst2.Message(frame))
+                frame = []
+        if frame:
+            self._take(pyst2.Message(frame))
 
     def close(self) -> None:
-        self._socket.close()
+        """Log off; a PBX that is gone already does not matter."""
+        with contextlib.suppress(pyst2.ManagerException, OSError):
+            self._manager.close()
 
     def __enter__(self) -> Self:
         return self
@@ -124,3 +120,12 @@ class Witness:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _flat(message: Any) -> dict[str, str]:
+    """Header → value. pyst2 keeps `ChanVariable` headers as names and values."""
+    fields = dict(message.headers)
+    variables = fields.pop("ChanVariable", None)
+    if variables is not None:
+        fields["ChanVariable"] = ",".join(f"{name}={value}" for name, value in variables.items())
+    return fields

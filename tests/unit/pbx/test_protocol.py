@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from pbx import parse, protocol
 from pbx.events import CallStep, Event, MemberSeen
 from pbx.facts import DeviceState
+from pbx.odd import OddCounts
 from pbx.protocol import EventStream, PbxProtocol
 from tests.unit.pbx.ami_frames import CALL, CALLER, eventful_call, frame, on_channel
 
@@ -92,7 +93,7 @@ async def test_a_frame_that_cannot_be_read_costs_itself_alone() -> None:
     broken = on_channel("UserEvent", *CALLER, "UserEvent: CallStep", "Step: not-a-number")
     reader.data_received(BANNER + step(1) + broken + step(2))
     assert numbers(stream) == [1, 2]
-    assert reader.failed_frames == 1
+    assert stream.tally.counts.unreadable == 1
     assert not wire.aborted
 
 
@@ -102,7 +103,7 @@ async def test_bytes_that_are_no_utf8_an_empty_last_header_and_a_second_event_he
     twice = step(3)[:-4] + b"\r\nEvent: Again\r\nEmpty:\r\n\r\n"
     reader.data_received(BANNER + odd + twice)
     assert numbers(stream) == [1, 2, 3]
-    assert reader.failed_frames == 0
+    assert stream.tally.counts == OddCounts(not_utf8=1, second_event=1)
 
 
 async def test_a_frame_beyond_the_cap_is_skipped_and_costs_little() -> None:
@@ -116,7 +117,7 @@ async def test_a_frame_beyond_the_cap_is_skipped_and_costs_little() -> None:
     assert len(reader._rest) <= protocol.FRAME_CAP
     reader.data_received(b"\r\n\r\n" + step(2))
     assert numbers(stream) == [1, 2]
-    assert reader.skipped_frames == 1
+    assert stream.tally.counts == OddCounts(too_long=1)
 
 
 async def test_what_nobody_needs_is_dropped_unread() -> None:
@@ -124,7 +125,7 @@ async def test_what_nobody_needs_is_dropped_unread() -> None:
     unread = frame("Event: Newchannel", "Timestamp: not a time")
     reader.data_received(BANNER + unread * 3 + step(1))
     assert numbers(stream) == [1]
-    assert reader.failed_frames == 0
+    assert stream.tally.counts == OddCounts()
 
 
 async def test_events_before_the_session_began_are_left_to_the_snapshot() -> None:
