@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
-from pbx.events import BridgeEntered, CallStep, LegGone, LegListed, RingBegan
+from pbx.events import BridgeEntered, BridgeLeft, CallStep, LegGone, LegListed, RingBegan
 from pbx.facts import PRESUMED, CallEnded, CallFact, EndedBy, Stage
+from pbx.legs import Company
 from pbx.steps import LiveCall
 from pbx.track import Track
 
@@ -22,11 +23,12 @@ ENDED_KEPT_CALLS = 5_000
 
 
 class CallTracker:
-    """`calls`: the live calls by id."""
+    """`calls`: the live calls by id. `company`: which leg belongs to which of them, and who is with whom."""
 
     def __init__(self, pbx: str) -> None:
         self.pbx = pbx
         self.calls: dict[str, LiveCall] = {}
+        self.company = Company()
         self._tracks: dict[str, Track] = {}
         self._ended: dict[str, Track] = {}
         self._session = 0
@@ -36,6 +38,8 @@ class CallTracker:
     def step(self, event: CallStep) -> list[CallFact]:
         """A step of the dialplan."""
         track = self._track(event.call_id, event.at)
+        if event.uniqueid not in self.company.legs:
+            self.company.told(event.uniqueid, event.channel, event.call_id)
         facts = track.step(event)
         if event.what == "ended" and track.ended_at is None:
             self._end(track, event.at)
@@ -43,33 +47,55 @@ class CallTracker:
 
     def ring(self, event: RingBegan) -> list[CallFact]:
         """A leg is being rung."""
-        return self._track(event.call_id, event.at).ring(event)
+        track = self._track(event.call_id, event.at)
+        self.company.told(event.uniqueid, event.channel, event.call_id)
+        return track.ring(event)
 
     def bridge(self, event: BridgeEntered) -> list[CallFact]:
         """A leg entered a bridge."""
-        track = self._known(event.call_id, event.at)
-        return [] if track is None else track.bridge(event)
+        track = self._track_of(self.company.entered(event))
+        if track is None or not track.is_caller(event.uniqueid, oldest=event.oldest):
+            return []  # any other leg may outlive the caller: no sign that the call lives
+        track.heard_in(self._session, event.at)
+        return track.bridge(event)
+
+    def left(self, event: BridgeLeft) -> list[CallFact]:
+        """A leg left a bridge. What that means is the dialplan's to say."""
+        self.company.left(event)
+        return []
 
     def gone(self, event: LegGone) -> list[CallFact]:
         """A leg was hung up."""
-        track = self._known(event.call_id, event.at)
+        call_id = self.company.gone(event)
+        track = self._track_of(call_id)
         if track is None:
+            self.company.tidy(call_id)
             return []
+        track.last_at = event.at
         if not track.is_caller(event.uniqueid, oldest=event.oldest):
-            return track.leg_gone(event)
-        # The hangup handler spoke first, on this very channel. Without its word the end is presumed, and not hidden.
-        return [] if track.ended_at is not None else self._presume(track, event.at, EndedBy.SYSTEM)
+            # It may outlive the caller: no sign that the call lives.
+            return track.leg_gone(event, heard_of=track.session == self._session)
+        if track.ended_at is not None:
+            return []
+        if track.session != self._session:  # its hangup handler may have spoken unheard: the journal has its word
+            self._end(track, event.at)
+            return []
+        # The hangup handler speaks first, on this very channel. Without its word the end is presumed, and not hidden.
+        return self._presume(track, event.at, EndedBy.SYSTEM)
+
+    def _track_of(self, call_id: str) -> Track | None:
+        return self._tracks.get(call_id) or self._ended.get(call_id)
 
     def _known(self, call_id: str, at: float) -> Track | None:
-        track = self._tracks.get(call_id) or self._ended.get(call_id)
+        track = self._track_of(call_id)
         if track is not None:
-            track.session, track.last_at = self._session, at
+            track.heard_in(self._session, at)
         return track
 
     def _track(self, call_id: str, at: float) -> Track:
         track = self._known(call_id, at)
         if track is None:
-            track = Track(self.pbx, LiveCall(call_id), self._session, at)
+            track = Track(self.pbx, LiveCall(call_id, legs=self.company.of_call(call_id)), self._session, at)
             self._tracks[call_id] = track
             self.calls[call_id] = track.live
         return track
@@ -87,7 +113,9 @@ class CallTracker:
         self.calls.pop(call_id, None)
         self._ended[call_id] = track
         while len(self._ended) > ENDED_KEPT_CALLS or self._oldest_ended() < at - ENDED_KEPT_SECONDS:
-            del self._ended[next(iter(self._ended))]
+            forgotten = next(iter(self._ended))
+            del self._ended[forgotten]
+            self.company.forget(forgotten)
 
     def _oldest_ended(self) -> float:
         ended_at = next(iter(self._ended.values())).ended_at
@@ -110,6 +138,7 @@ class CallTracker:
     def begin_session(self) -> None:
         """What is seen from now on is newer than what was known."""
         self._session += 1
+        self.company.begin_session(self._session)
 
     def listed(self, at: float, legs: Iterable[LegListed]) -> tuple[list[CallFact], frozenset[str]]:
         """The live channels. Returns facts (rings that stopped meanwhile), and the ids of calls that ended unseen.
@@ -118,7 +147,11 @@ class CallTracker:
         """
         callers: dict[str, LegListed] = {}
         others: dict[str, list[LegListed]] = {}
+        legs = tuple(legs)
+        self.company.listed(legs, at)
         for leg in legs:
+            if leg.step_what == "ended":
+                continue  # its channel is about to go: the journal has its end
             if leg.step:
                 callers[leg.call_id] = leg
             else:

@@ -23,11 +23,11 @@ APPLICATIONS = {
 }  # fmt: skip
 FUNCTIONS = {
     "AES_ENCRYPT": "func_aes", "CALLERID": "func_callerid", "CONNECTEDLINE": "func_callerid",
-    "REDIRECTING": "func_callerid", "CHANNEL": "func_channel", "MASTER_CHANNEL": "func_channel", "DB": "func_db",
+    "REDIRECTING": "func_callerid", "CHANNEL": "func_channel", "CHANNEL_EXISTS": "func_channel", "DB": "func_db",
     "DEVICE_STATE": "func_devstate", "DIALPLAN_EXISTS": "func_dialplan", "FILTER": "func_strings", "IF": "func_logic",
     "LEN": "func_strings", "LOCAL": "app_stack", "QUEUE_EXISTS": "app_queue", "QUEUE_MEMBER": "app_queue",
     "REGEX": "func_strings", "SHA1": "func_sha1", "STRFTIME": "func_strings", "TOLOWER": "func_strings",
-    "UUID": "func_uuid",
+    "UUID": "func_uuid", "IMPORT": "func_logic", "EXPORT": "func_export",
 }  # fmt: skip
 RECORDERS = {
     "MixMonitor", "Monitor", "Record", "Dictate", "VoiceMail", "MiniVM", "ChanSpy", "ExtenSpy", "AudioSocket", "Stasis",

@@ -43,23 +43,39 @@ class RingBegan(Event, frozen=True, gc=False, kw_only=True):
     uniqueid: str
 
 
-class BridgeEntered(Event, frozen=True, gc=False, kw_only=True):
-    """A leg of a call entered a bridge. `oldest`: it is the oldest of its linked channels, as a caller's leg is."""
+class LegEvent(Event, frozen=True, gc=False, kw_only=True):
+    """Something happened to a leg. `call_id`: its own word for its call, empty where it has none.
 
-    call_id: str
-    uniqueid: str
-    bridge: str
-    oldest: bool
-
-
-class LegGone(Event, frozen=True, gc=False, kw_only=True):
-    """A channel of a call was hung up. `cause`: Q.850. `oldest`: as in `BridgeEntered`."""
+    `linkedid`: the oldest channel that it was ever linked with; it changes when conversations meet.
+    """
 
     call_id: str
     channel: str
     uniqueid: str
+    linkedid: str
+
+    @property
+    def oldest(self) -> bool:
+        """It is the oldest of its linked channels, as a caller's leg is while nothing older has met it."""
+        return self.uniqueid == self.linkedid and bool(self.call_id)
+
+
+class BridgeEntered(LegEvent, frozen=True, gc=False, kw_only=True):
+    """A leg entered a bridge: it hears whoever is in it."""
+
+    bridge: str
+
+
+class BridgeLeft(LegEvent, frozen=True, gc=False, kw_only=True):
+    """A leg left a bridge."""
+
+    bridge: str
+
+
+class LegGone(LegEvent, frozen=True, gc=False, kw_only=True):
+    """A channel was hung up. `cause`: Q.850."""
+
     cause: int
-    oldest: bool
 
 
 # --- queues and phones ----------------------------------------------------------------------------------------------
@@ -103,7 +119,7 @@ class SessionBegan(Event, frozen=True, gc=False, kw_only=True):
 
 
 class LegListed(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """A live channel of a call in the snapshot. The caller's leg alone has a `step`."""
+    """A live channel in the snapshot. The caller's leg alone has a `step`; a leg of no call has no `call_id`."""
 
     call_id: str
     channel: str
@@ -123,10 +139,11 @@ class LegListed(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     step_detail: str
     waiting_since: float | None
     overflow_at: float | None
+    linkedid: str = ""
 
 
 class LegsListed(Event, frozen=True, gc=False, kw_only=True):
-    """Every live channel that belongs to a call."""
+    """Every live channel."""
 
     legs: tuple[LegListed, ...]
 

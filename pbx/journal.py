@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,10 +17,11 @@ from typing import Any, BinaryIO
 
 import msgspec
 
-from pbx.calls import CallTracker
+from pbx.calls import CallTracker, LiveCall
 from pbx.channels import interface_of
-from pbx.events import BridgeEntered, CallStep, Event, LegGone, RingBegan
+from pbx.events import BridgeEntered, BridgeLeft, CallStep, Event, LegGone, RingBegan
 from pbx.facts import CallFact
+from pbx.parse import LAST_INSTANT
 
 log = logging.getLogger(__name__)
 
@@ -84,6 +86,55 @@ def _whole_lines(journal: BinaryIO, limit_bytes: int) -> bytes:
     return data[:end]
 
 
+# --- what was read needs no caller any more -------------------------------------------------------------------------
+
+#: a caller's number in the step `entered`, encrypted under a key that lies on the PBX (dialplan/guard.conf)
+_TOKEN = re.compile(rb" entered ([0-9A-Za-z]+\.[0-9A-Za-z]+\.[0-9A-Za-z+/=\\]+) ")
+_PURGED = b"purged"
+
+
+def purge(path: Path, done: Position, until: Position, limit_bytes: int = 1 << 20) -> Position:
+    """Overwrite the callers' tokens of at most `limit_bytes` between `done` and `until`; up to where it is done now.
+
+    Call it again until the position stays. In place: every line keeps its place and length, and Asterisk, which opens
+    the file anew for each line, goes on. On the disk before this returns. A token becomes `purged…`: it opens as
+    unreadable. When `until` lies in another file than `done`, all of the former was read, if it is still there.
+    """
+    if done.inode and done.inode != until.inode:
+        former = _rotated(path, done)
+        if former is not None:
+            offset = _purge_file(former, done.offset, former.stat().st_size, limit_bytes)
+            if offset > done.offset:
+                return Position(done.inode, offset)
+        done = Position(until.inode, 0)
+    if not done.inode:
+        done = Position(until.inode, 0)
+    found = path if path.exists() and path.stat().st_ino == until.inode else _rotated(path, until)
+    if found is None:
+        return until
+    return Position(until.inode, _purge_file(found, done.offset, until.offset, limit_bytes))
+
+
+def _purge_file(path: Path, start: int, end: int, limit_bytes: int) -> int:
+    """Up to the last line end before `end`: how far it came."""
+    with path.open("r+b") as file:
+        if os.fstat(file.fileno()).st_size < start:
+            start = 0  # emptied in place
+        file.seek(start)
+        data = file.read(min(end - start, limit_bytes)) if end > start else b""
+        if len(data) == limit_bytes and b"\n" not in data:
+            data += file.readline()
+        whole = data[: data.rfind(b"\n") + 1]
+        found = list(_TOKEN.finditer(whole))
+        for token in found:
+            file.seek(start + token.start(1))
+            file.write(_PURGED.ljust(len(token[1]), b"-")[: len(token[1])])
+        if found:
+            file.flush()
+            os.fsync(file.fileno())
+    return start + len(whole)
+
+
 # --- one line ---------------------------------------------------------------------------------------------------------
 
 
@@ -117,7 +168,8 @@ def parse_line(line: bytes) -> Event | None:
         if make is None:
             return None
         extra = _extra.decode(found.eventextra) if found.eventextra else _Extra()
-        return make(found, float(found.eventtime), extra)
+        at = float(found.eventtime)
+        return make(found, at, extra) if 0.0 <= at < LAST_INSTANT else None
     except (msgspec.DecodeError, ValueError):
         # Nothing of the line is logged: it may be anything.
         log.error("a line of the journal could not be read")  # noqa: TRY400
@@ -149,28 +201,36 @@ def _ring(line: _Line, at: float, extra: _Extra) -> Event:
     )
 
 
-def _bridge_enter(line: _Line, at: float, extra: _Extra) -> Event | None:
-    if not line.accountcode:
-        return None
+def _bridge_enter(line: _Line, at: float, extra: _Extra) -> Event:
     return BridgeEntered(
         at=at,
         call_id=line.accountcode,
+        channel=line.channame,
         uniqueid=line.uniqueid,
+        linkedid=line.linkedid,
         bridge=extra.bridge_id,
-        oldest=line.uniqueid == line.linkedid,
     )
 
 
-def _hangup(line: _Line, at: float, extra: _Extra) -> Event | None:
-    if not line.accountcode:
-        return None
+def _bridge_exit(line: _Line, at: float, extra: _Extra) -> Event:
+    return BridgeLeft(
+        at=at,
+        call_id=line.accountcode,
+        channel=line.channame,
+        uniqueid=line.uniqueid,
+        linkedid=line.linkedid,
+        bridge=extra.bridge_id,
+    )
+
+
+def _hangup(line: _Line, at: float, extra: _Extra) -> Event:
     return LegGone(
         at=at,
         call_id=line.accountcode,
         channel=line.channame,
         uniqueid=line.uniqueid,
+        linkedid=line.linkedid,
         cause=extra.hangupcause,
-        oldest=line.uniqueid == line.linkedid,
     )
 
 
@@ -178,6 +238,7 @@ _EVENTS: dict[str, Callable[[_Line, float, _Extra], Event | None]] = {
     "STEP": _step,
     "RING": _ring,
     "BRIDGE_ENTER": _bridge_enter,
+    "BRIDGE_EXIT": _bridge_exit,
     "HANGUP": _hangup,
 }
 
@@ -192,6 +253,7 @@ class JournalReplay:
             CallStep: self._calls.step,
             RingBegan: self._calls.ring,
             BridgeEntered: self._calls.bridge,
+            BridgeLeft: self._calls.left,
             LegGone: self._calls.gone,
         }
 
@@ -207,6 +269,15 @@ class JournalReplay:
             if handler is not None:
                 facts += handler(event)
         return facts
+
+    @property
+    def calls(self) -> dict[str, LiveCall]:
+        """The calls that are open, by id, as far as the journal tells."""
+        return self._calls.calls
+
+    def call_of(self, uniqueid: str) -> str:
+        """The call to which a channel belongs; empty where none is known."""
+        return self._calls.company.call_of(uniqueid)
 
     @property
     def open_calls(self) -> frozenset[str]:

@@ -7,6 +7,7 @@ as splitting them all.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import msgspec
@@ -14,6 +15,7 @@ import msgspec
 from pbx.channels import interface_of
 from pbx.events import (
     BridgeEntered,
+    BridgeLeft,
     CallStep,
     ContactSeen,
     Event,
@@ -27,6 +29,9 @@ from pbx.facts import DeviceState
 
 EOL = "\r\n"
 BANNER = b"Asterisk Call Manager/"
+
+#: Epoch seconds: the year 5138. No clock of a PBX is beyond.
+LAST_INSTANT = 1e11
 
 #: AST_DEVICE_*, as numbers in queue events.
 DEVICE_STATES = {
@@ -73,33 +78,55 @@ def field(text: str, key: str) -> str:
 def _at(text: str, now: float) -> float:
     """The event's own time; `now` (our guess of the PBX's clock) where manager.conf does not give it."""
     value = field(text, "\r\nTimestamp: ")
-    return float(value) if value else now
+    if not value:
+        return now
+    at = float(value)
+    if not 0.0 <= at < LAST_INSTANT:  # `nan` and `inf` are floats, too, and would spoil whatever they touch
+        raise ValueError("no instant")
+    return at
 
 
 # --- live events ----------------------------------------------------------------------------------------------------
 
 
+def _words(said: str) -> tuple[str, str, str, str]:
+    """CallId, Step, What and Detail: in the order in which the dialplan gives them, else wherever they are."""
+    _, *lines = said.split(EOL, 5)
+    if len(lines) > 3:
+        one, two, three, four = lines[:4]
+        if one[:8] == "CallId: " and two[:6] == "Step: " and three[:6] == "What: " and four[:8] == "Detail: ":
+            return one[8:], two[6:], three[6:], four[8:]
+    return (
+        field(said, "\r\nCallId: "),
+        field(said, "\r\nStep: "),
+        field(said, "\r\nWhat: "),
+        field(said, "\r\nDetail: "),
+    )
+
+
 def _user_event(text: str, now: float) -> Event | None:
-    name = field(text, "\r\nUserEvent: ")
-    if name == "CallStep":
+    # What the dialplan said stands behind the channel that said it.
+    head, _, said = text.partition("\r\nUserEvent: ")
+    if said.startswith("CallStep\r\n"):
+        call_id, n, what, detail = _words(said)
         return CallStep(
-            at=_at(text, now),
-            call_id=field(text, "\r\nCallId: "),
-            n=int(field(text, "\r\nStep: ")),
-            what=field(text, "\r\nWhat: "),
-            detail=field(text, "\r\nDetail: "),
-            channel=field(text, "\r\nChannel: "),
-            uniqueid=field(text, "\r\nUniqueid: "),
+            at=_at(head, now),
+            call_id=call_id,
+            n=int(n),
+            what=what,
+            detail=detail,
+            channel=field(head, "\r\nChannel: "),
+            uniqueid=field(head, "\r\nUniqueid: "),
         )
-    if name == "Ring":
-        channel = field(text, "\r\nChannel: ")
+    if said.startswith("Ring\r\n"):
+        channel = field(head, "\r\nChannel: ")
         return RingBegan(
-            at=_at(text, now),
-            call_id=field(text, "\r\nCallId: "),
-            queue=field(text, "\r\nQueue: "),
+            at=_at(head, now),
+            call_id=field(said, "\r\nCallId: "),
+            queue=field(said, "\r\nQueue: "),
             interface=interface_of(channel),
             channel=channel,
-            uniqueid=field(text, "\r\nUniqueid: "),
+            uniqueid=field(head, "\r\nUniqueid: "),
         )
     return None
 
@@ -118,32 +145,51 @@ def _agent_called(text: str, now: float) -> Event | None:
     )
 
 
-def _bridge_enter(text: str, now: float) -> Event | None:
-    call_id = field(text, "\r\nChanVariable: CALL_ID=")
-    if not call_id:
-        return None
-    uniqueid = field(text, "\r\nUniqueid: ")
+def _leg(text: str) -> tuple[str, str, str, str]:
+    """Name, uniqueid, linkedid and call of a frame's channel. Asterisk writes the last three in a row."""
+    start = text.find("\r\nUniqueid: ") + 12
+    uniqueid, _, rest = text[start : start + 400].partition("\r\nLinkedid: ")
+    linkedid, _, rest = rest.partition("\r\nChanVariable: CALL_ID=")
+    if start < 12 or EOL in uniqueid or EOL in linkedid or not linkedid:  # not as Asterisk 22 writes it
+        uniqueid, linkedid = field(text, "\r\nUniqueid: "), field(text, "\r\nLinkedid: ")
+        return field(text, "\r\nChannel: "), uniqueid, linkedid, field(text, "\r\nChanVariable: CALL_ID=")
+    return field(text, "\r\nChannel: "), uniqueid, linkedid, rest.partition(EOL)[0]
+
+
+def _bridge_enter(text: str, now: float) -> Event:
+    channel, uniqueid, linkedid, call_id = _leg(text)
     return BridgeEntered(
         at=_at(text, now),
         call_id=call_id,
+        channel=channel,
         uniqueid=uniqueid,
+        linkedid=linkedid,
         bridge=field(text, "\r\nBridgeUniqueid: "),
-        oldest=uniqueid == field(text, "\r\nLinkedid: "),
     )
 
 
-def _hangup(text: str, now: float) -> Event | None:
-    call_id = field(text, "\r\nChanVariable: CALL_ID=")
-    if not call_id:
-        return None
-    cause, uniqueid = field(text, "\r\nCause: "), field(text, "\r\nUniqueid: ")
+def _bridge_leave(text: str, now: float) -> Event:
+    channel, uniqueid, linkedid, call_id = _leg(text)
+    return BridgeLeft(
+        at=_at(text, now),
+        call_id=call_id,
+        channel=channel,
+        uniqueid=uniqueid,
+        linkedid=linkedid,
+        bridge=field(text, "\r\nBridgeUniqueid: "),
+    )
+
+
+def _hangup(text: str, now: float) -> Event:
+    channel, uniqueid, linkedid, call_id = _leg(text)
+    cause = field(text, "\r\nCause: ")
     return LegGone(
         at=_at(text, now),
         call_id=call_id,
-        channel=field(text, "\r\nChannel: "),
+        channel=channel,
         uniqueid=uniqueid,
+        linkedid=linkedid,
         cause=int(cause) if cause else 0,
-        oldest=uniqueid == field(text, "\r\nLinkedid: "),
     )
 
 
@@ -195,6 +241,7 @@ EVENTS: dict[bytes, Parser] = {
     b"UserEvent": _user_event,
     b"AgentCalled": _agent_called,
     b"BridgeEnter": _bridge_enter,
+    b"BridgeLeave": _bridge_leave,
     b"Hangup": _hangup,
     b"QueueMemberAdded": _member,
     b"QueueMemberPause": _member,
@@ -246,9 +293,9 @@ def is_event(text: str, name: str) -> bool:
 
 
 def pong_time(reply: Answer) -> float | None:
-    """The PBX's clock, from the answer to a Ping."""
-    value = field(reply.text, "\r\nTimestamp: ")
-    return float(value) if value else None
+    """The PBX's clock, from the answer to a Ping; None where that is no instant."""
+    at = _number(field(reply.text, "\r\nTimestamp: "))
+    return at if at is not None and 0.0 <= at < LAST_INSTANT else None
 
 
 def started(reply: Answer) -> str:
@@ -269,16 +316,17 @@ def _variable(text: str, name: str) -> str:
 
 def _number(value: str) -> float | None:
     try:
-        return float(value)
+        number = float(value)
     except ValueError:
         return None
+    return number if math.isfinite(number) else None
 
 
 def leg_listed(text: str) -> LegListed | None:
-    """A `Status` event of the snapshot; None for a channel that belongs to no call."""
-    value = {name: _variable(text, name) for name in SNAPSHOT_VARIABLES}
-    if not value["CALL_ID"]:
+    """A `Status` event of the snapshot."""
+    if not is_event(text, "Status"):
         return None
+    value = {name: _variable(text, name) for name in SNAPSHOT_VARIABLES}
     return LegListed(
         call_id=value["CALL_ID"],
         channel=field(text, "\r\nChannel: "),
@@ -298,6 +346,7 @@ def leg_listed(text: str) -> LegListed | None:
         step_detail=value["STEP_DETAIL"],
         waiting_since=_number(value["WAITING_SINCE"]),
         overflow_at=_number(value["OVERFLOWED_AT"]),
+        linkedid=field(text, "\r\nLinkedid: "),
     )
 
 

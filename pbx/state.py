@@ -9,6 +9,7 @@ from pbx.calls import CallTracker, LiveCall
 from pbx.contacts import ContactTracker
 from pbx.events import (
     BridgeEntered,
+    BridgeLeft,
     CallStep,
     ContactSeen,
     ContactsListed,
@@ -25,6 +26,7 @@ from pbx.events import (
     SnapshotTaken,
 )
 from pbx.facts import Fact, PbxConnected, PbxLost, PbxRefused
+from pbx.legs import Leg
 from pbx.queues import Member, QueueTracker
 
 
@@ -47,6 +49,7 @@ class PbxState:
             CallStep: self._calls.step,
             RingBegan: self._calls.ring,
             BridgeEntered: self._calls.bridge,
+            BridgeLeft: self._calls.left,
             LegGone: self._calls.gone,
             MemberSeen: self._queues.seen,
             MemberLeft: self._queues.left,
@@ -70,6 +73,20 @@ class PbxState:
         call = self.calls.get(call_id)
         if call is not None and not call.caller_token:
             call.caller_token = token
+
+    def call_of(self, uniqueid: str) -> str:
+        """The call to which a channel belongs; empty where none is known."""
+        return self._calls.company.call_of(uniqueid)
+
+    def with_caller(self, call_id: str) -> tuple[Leg, ...]:
+        """Who hears the caller now: the other legs in the caller's bridge, also those of another call."""
+        call = self.calls.get(call_id)
+        return () if call is None else self._calls.company.together_with(call.uniqueid)
+
+    @property
+    def merges_refused(self) -> int:
+        """How often two calls met, and stayed two."""
+        return self._calls.company.identity.refused
 
     @property
     def members(self) -> dict[str, Member]:

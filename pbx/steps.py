@@ -25,6 +25,7 @@ from pbx.facts import (
     OverflowBegan,
     Stage,
 )
+from pbx.legs import Leg
 
 #: The queue of the line itself; every other queue is a centre's and is named by the centre's id.
 NATIONAL = "national"
@@ -41,6 +42,8 @@ class LiveCall:
 
     call_id: str
     channel: str = ""  #: the caller's channel, by name
+    uniqueid: str = ""  #: and by its id
+    legs: dict[str, Leg] = field(default_factory=dict, compare=False)  #: all its living channels, by their id
     line: str = ""  #: E.164 of the number dialled
     arrived: int = 0  #: fixes the caller's rank
     stage: Stage = Stage.ENTRY
@@ -197,6 +200,7 @@ def advance(call: LiveCall, fact: CallFact) -> None:
             call.listener_channel = ""
         case ListenerLost():
             call.stage, call.listener_channel, call.waiting_since = Stage.LOST, "", None
+            call.listener = fact.interface
         case OverflowBegan():
             call.stage, call.last_overflow_at = Stage.OVERFLOW, fact.at
             call.centre = fact.target.removeprefix("centre:") if fact.target.startswith("centre:") else ""

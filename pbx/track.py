@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from pbx.channels import interface_of, serial
 from pbx.events import BridgeEntered, CallStep, LegGone, LegListed, RingBegan
-from pbx.facts import CallFact, ListenerRangOut, ListenerRung, Stage
+from pbx.facts import CallAnswered, CallFact, ListenerRangOut, ListenerRung, Stage
 from pbx.steps import FACTS, NATIONAL, RETURN, Connection, LiveCall, advance, stage_named, words
 
 
@@ -30,6 +30,7 @@ class Track:
     last_at: float = 0.0
     ended_at: float | None = None
     caller_uid: str = ""
+    moved: int = 0  #: the last step that said where the call is
     caller_step: int = 0  #: the last step on the caller's own leg
     queue: str = ""  #: the caller's own last word about it
     seen: set[int] = field(default_factory=set)
@@ -37,8 +38,20 @@ class Track:
     visits: list[Visit] = field(default_factory=list)  #: without their connection so far
     rung: set[str] = field(default_factory=set)  #: legs whose ring was told
     rings: dict[str, RingBegan] = field(default_factory=dict)  #: legs that ring now
+    heard: set[str] = field(default_factory=set)  #: legs whose ring was told in this very session
+    whole: bool = False  #: nothing of it was missed since the session began: it entered in it, or was listed
+    since: list[tuple[CallFact, str]] = field(default_factory=list)  #: what moved it meanwhile; listener's channel
     taken: set[str] = field(default_factory=set)  #: legs that were answered
     left: dict[str, float] = field(default_factory=dict)  #: other legs that were hung up, and when
+
+    def heard_in(self, session: int, at: float) -> None:
+        """Something was heard of it, or it was listed."""
+        if session != self.session:
+            self.session = session
+            self.whole = False
+            self.since.clear()
+            self.heard.clear()
+        self.last_at = at
 
     def is_caller(self, uniqueid: str, *, oldest: bool) -> bool:
         """The caller's leg, or while that is not known the oldest of the linked legs."""
@@ -51,14 +64,15 @@ class Track:
         if event.n in self.seen:
             return []
         self.seen.add(event.n)
+        self.whole = self.whole or event.what == "entered"
         facts: list[CallFact] = []
         if event.what == "connecting":
             self._connecting(event)
         elif event.what in FACTS:
             fact = FACTS[event.what](self.pbx, event)
             facts.append(fact)
-            if event.n >= self.live.step or event.what == "entered":
-                advance(self.live, fact)
+            if event.n >= self.moved or event.what == "entered":
+                self._move(fact)
         if event.what != "connecting" or event.uniqueid == self.caller_uid:
             self._on_caller(event)
         self.live.step = max(self.live.step, event.n)
@@ -67,12 +81,11 @@ class Track:
     def _connecting(self, event: CallStep) -> None:
         self.connections.append(Connection.of(event))
         self.taken.add(event.uniqueid)
-        ring = self.rings.pop(event.uniqueid, None)
-        if ring is not None:
-            self._silence(ring)
+        if self.rings.pop(event.uniqueid, None) is not None:
+            self._show_rings()
 
     def _on_caller(self, event: CallStep) -> None:
-        self.caller_uid = self.caller_uid or event.uniqueid
+        self.caller_uid = self.live.uniqueid = self.caller_uid or event.uniqueid
         self.live.channel = self.live.channel or event.channel
         if event.what == "queued":
             self.queue = words(event.detail, 1)[0]
@@ -82,13 +95,21 @@ class Track:
                 visit.before = event.n
         self.caller_step = max(self.caller_step, event.n)
 
+    def _move(self, fact: CallFact, listener_channel: str = "") -> None:
+        if not self.whole:
+            self.since.append((fact, listener_channel))
+        self.moved = max(self.moved, fact.ordinal)
+        advance(self.live, fact)
+        if isinstance(fact, CallAnswered):
+            self.live.listener_channel = listener_channel
+
     # --- a conversation: a connection and the caller's bridge -------------------------------------------------------
 
     def bridge(self, event: BridgeEntered) -> list[CallFact]:
-        """A leg entered a bridge: the caller's says that a conversation begins."""
+        """A leg entered a bridge: the caller's says that a conversation begins, or goes on elsewhere."""
         if not self.is_caller(event.uniqueid, oldest=event.oldest):
             return []
-        self.caller_uid = event.uniqueid
+        self.caller_uid = self.live.uniqueid = event.uniqueid
         self.visits.append(Visit(event.at, self.queue, self.caller_step))
         return self._answers()
 
@@ -103,9 +124,8 @@ class Track:
             self.connections.remove(connection)
             fact = connection.answered(self.pbx, self.live.call_id, visit.at, visit.queue)
             facts.append(fact)
-            if connection.n >= self.live.step:
-                advance(self.live, fact)
-                self.live.listener_channel = connection.channel
+            if connection.n >= self.moved:
+                self._move(fact, connection.channel)
         return facts
 
     def _belongs(self, visit: Visit, connection: Connection) -> bool:
@@ -121,6 +141,7 @@ class Track:
 
     def ring(self, event: RingBegan) -> list[CallFact]:
         """A leg is being rung; told twice (before dialling and by the queue), it counts once."""
+        self.heard.add(event.uniqueid)
         if event.uniqueid in self.rung:
             return []
         self.rung.add(event.uniqueid)
@@ -137,23 +158,30 @@ class Track:
         if event.uniqueid in self.left:
             return [rung, self._rang_out(event, self.left[event.uniqueid])]
         self.rings[event.uniqueid] = event
-        self.live.ringing[event.interface] = event.channel
+        self._show_rings()
         return [rung]
 
-    def leg_gone(self, event: LegGone) -> list[CallFact]:
-        """A leg other than the caller's was hung up: if it was ringing, it rang in vain."""
+    def leg_gone(self, event: LegGone, *, heard_of: bool) -> list[CallFact]:
+        """A leg other than the caller's was hung up: if it was ringing, it rang in vain.
+
+        But that it rang may be an old story: what was missed since then may be an answer, and is in the journal.
+        """
         ring = self.rings.pop(event.uniqueid, None)
         if ring is None:
             self.left[event.uniqueid] = event.at
             return []
-        return [self._rang_out(ring, event.at)]
+        if heard_of and event.uniqueid in self.heard:
+            return [self._rang_out(ring, event.at)]
+        self._show_rings()
+        return []
 
-    def _silence(self, ring: RingBegan) -> None:
-        if self.live.ringing.get(ring.interface) == ring.channel:
-            del self.live.ringing[ring.interface]
+    def _show_rings(self) -> None:
+        """A phone that is rung again may be told before its ring before: the later leg is the one that rings."""
+        rings = sorted(self.rings.values(), key=lambda ring: serial(ring.uniqueid))
+        self.live.ringing = {ring.interface: ring.channel for ring in rings}
 
     def _rang_out(self, ring: RingBegan, at: float) -> CallFact:
-        self._silence(ring)
+        self._show_rings()
         return ListenerRangOut(
             pbx=self.pbx,
             at=at,
@@ -168,21 +196,36 @@ class Track:
     def adopt(self, leg: LegListed) -> None:
         """The caller's leg as the snapshot lists it; what was seen live (a step as high) outranks it."""
         call = self.live
-        self.caller_uid, call.channel = leg.uniqueid, leg.channel
+        self.caller_uid = call.uniqueid = leg.uniqueid
+        call.channel = leg.channel
         call.line, call.arrived = call.line or leg.line, call.arrived or leg.arrived
         call.last_overflow_at = call.last_overflow_at or leg.overflow_at
-        queue = NATIONAL if leg.queue_now == RETURN else leg.queue_now
+        queue = NATIONAL if leg.queue_now else ""  # a centre's is tried from within the waiting in the national one
         self.queue, call.queue = self.queue or queue, call.queue or queue
-        if leg.step <= call.step:
+        if self.whole and leg.step <= call.step:
             return
-        call.step, call.stage = leg.step, stage_named(leg.stage)
+        later = [
+            (fact, channel)
+            for fact, channel in self.since
+            if fact.ordinal > leg.step or (fact.ordinal == leg.step and isinstance(fact, CallAnswered))
+        ]
+        self._adopt_picture(leg, queue)
+        self.whole = True
+        self.since.clear()
+        for fact, channel in later:
+            self._move(fact, channel)
+
+    def _adopt_picture(self, leg: LegListed, queue: str) -> None:
+        call = self.live
+        self.moved = leg.step
+        call.step, call.stage = max(call.step, leg.step), stage_named(leg.stage)
         self.queue = call.queue = queue or call.queue
         call.listener, call.listener_channel = leg.listener, ""
         call.centre = leg.centre if call.stage is Stage.OVERFLOW else ""
         call.last_overflow_at = leg.overflow_at or call.last_overflow_at
         waits = call.stage in {Stage.WAITING, Stage.OVERFLOW}
         call.waiting_since = leg.waiting_since if waits else None
-        self.caller_step = leg.step
+        self.caller_step = max(self.caller_step, leg.step)
         if call.stage is Stage.TALKING:
             self._adopt_conversation(leg)
 
@@ -193,8 +236,8 @@ class Track:
             call.answered_at = leg.connected_at
             if "/" not in leg.listener:
                 call.centre = leg.listener  # a telephone, known by its centre
-            elif call.queue != NATIONAL:
-                call.centre = call.queue
+            elif leg.queue_now not in {NATIONAL, RETURN}:
+                call.centre = leg.queue_now
             return
         call.stage = Stage.WAITING  # about to be bridged: the bridge will say so
         call.waiting_since = leg.waiting_since
@@ -212,12 +255,19 @@ class Track:
         facts: list[CallFact] = []
         for uniqueid, ring in list(self.rings.items()):
             if uniqueid not in listed:
+                if uniqueid in self.heard:
+                    continue  # it began after the list was made
                 del self.rings[uniqueid]
-                facts.append(self._rang_out(ring, at))
+                self._show_rings()
+                if all(n in self.seen for n in range(min(self.seen, default=0), caller.step + 1)):
+                    facts.append(self._rang_out(ring, at))  # no step was missed: it was not answered meanwhile
             elif listed[uniqueid].up:
                 del self.rings[uniqueid]
-                self._silence(ring)
+                self._show_rings()
+            else:
+                self.heard.add(uniqueid)
         telephone = caller.step_what == "centre-called" and caller.step_detail.endswith("telephone")
+        self.taken.update(leg.uniqueid for leg in legs if leg.up)
         for leg in legs:
             if leg.up or telephone or leg.uniqueid in self.rung or leg.uniqueid in self.left:
                 continue

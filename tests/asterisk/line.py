@@ -44,14 +44,14 @@ class Line:
         self.port = self.pbx.ports.sip
         self.pbx.add_manager("witness", "witness")
         if not whole_prompts:
-            self._shorten("welcome", "closed")
+            self.shorten("welcome", "closed")
         self.pbx.write_phones([PhoneAccount(f"l{n}", PASSWORD, "sip") for n in range(1, 6)])
         self._add_page("l9")
         self.ami = self._stack.enter_context(Witness(self.pbx.ports.ami, "witness", "witness"))
         self.ami.put("line", "caller_key", CALLER_KEY)
         self.ami.put("line", "caller_key_id", "k1")
 
-    def _shorten(self, *prompts: str) -> None:
+    def shorten(self, *prompts: str) -> None:
         """A tenth of a second of silence instead of these prompts: most tests are not about them."""
         for prompt in prompts:
             file = self.sound(prompt)

@@ -2,33 +2,18 @@
 
 from __future__ import annotations
 
-import base64
 import re
 from pathlib import Path
 
 import pytest
-from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
-from tests.asterisk.line import CALLER_KEY, Line
+from tests.asterisk.line import Line
 from tests.support.keypad import Handset
 from tests.support.sipp import ANONYMOUS, NOBODY, NONSENSE, Identity, asserted, hidden, number
+from tests.support.tokens import number_in
 from tests.support.wait import until
 
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-
-
-def _decrypt(key: bytes, data: bytes) -> bytes:
-    cipher = Cipher(algorithms.AES(key), modes.ECB()).decryptor()  # noqa: S305  what func_aes does
-    return cipher.update(data) + cipher.finalize()
-
-
-def _number_in(token: str) -> str:
-    """The other side of dialplan/guard.conf, written down once more."""
-    key_id, nonce, ciphertext = token.split(".", 2)
-    assert key_id == "k1"
-    cipher = Cipher(algorithms.AES(CALLER_KEY.encode()), modes.ECB()).encryptor()  # noqa: S305  what func_aes does
-    key = base64.b64encode(cipher.update(nonce.encode()) + cipher.finalize())[:16]
-    return _decrypt(key, base64.b64decode(ciphertext)).rstrip(b"\0").decode()
 
 
 def test_the_shipped_files_load_without_one_warning_and_a_call_adds_none(line: Line) -> None:
@@ -72,7 +57,7 @@ def test_the_number_is_out_of_sight_and_only_the_key_brings_it_back(line: Line) 
     step = line.ami.step("entered")
     token, dialled, arrived = step.detail.split()
     assert UUID.fullmatch(step.call)
-    assert _number_in(token) == "+33639984321"
+    assert number_in(token) == "+33639984321"
     assert dialled == "+33199003133"
     assert abs(int(arrived) - caller.messages()[0].at) < 2
     line.ami.step("connecting")
@@ -91,7 +76,7 @@ def test_equal_numbers_never_give_equal_tokens(line: Line) -> None:
     for _ in range(2):
         line.caller(number("0639984321"))
     first, second = line.ami.step("entered").detail.split()[0], line.ami.step("entered", nth=2).detail.split()[0]
-    assert _number_in(first) == _number_in(second) == "0639984321"
+    assert number_in(first) == number_in(second) == "0639984321"
     assert first.split(".")[1:] != second.split(".")[1:]
 
 
@@ -114,7 +99,7 @@ def test_a_caller_without_a_number_to_show_is_answered_like_everybody(
 def test_the_carriers_word_counts_for_the_number(line: Line) -> None:
     line.heartbeat()
     line.caller(asserted("+33639984321"))
-    assert _number_in(line.ami.step("entered").detail.split()[0]) == "+33639984321"
+    assert number_in(line.ami.step("entered").detail.split()[0]) == "+33639984321"
 
 
 def test_without_a_key_the_caller_is_anonymous_and_welcome(line: Line) -> None:

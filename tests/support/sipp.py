@@ -140,7 +140,7 @@ class Caller(Sipp):
     """Somebody who rings the line: one call, or `calls` of them at `rate` a second.
 
     `stay`: seconds after the answer until they leave by themselves. `audio`: what they say and hear. `numbers`: one
-    call from each of them, instead of `calls` from `identity`.
+    call from each of them, instead of `calls` from `identity`. `at_once`: so many at most, the next when one is over.
     """
 
     def __init__(
@@ -156,6 +156,7 @@ class Caller(Sipp):
         rate: float = 10.0,
         extra: str = "",
         numbers: Sequence[str] = (),
+        at_once: int = 0,
     ) -> None:
         given: list[str] = []
         if numbers:  # a call each, from these numbers in turn
@@ -169,7 +170,8 @@ class Caller(Sipp):
             "STAY_MS": str(int(stay * 1000)),
             "MEDIA_PORT": str(audio.port if audio else _DISCARD),
         }
-        arguments = ["-s", line, "-m", str(calls), "-l", str(calls), "-r", str(rate), *given, f"{HOST}:{pbx_port}"]
+        arguments = ["-s", line, "-m", str(calls), "-l", str(at_once or calls), "-r", str(rate), *given]
+        arguments.append(f"{HOST}:{pbx_port}")
         super().__init__("caller", values, folder, arguments)
 
     @property
@@ -186,6 +188,14 @@ class Caller(Sipp):
     def lives(self) -> bool:
         """The call is up: answered, and neither side has said BYE."""
         return bool(self.answered and not self.was_hung_up_on and not self.seen("BYE", ours=True))
+
+    def leave_nth(self, nth: int) -> None:
+        """The caller of the nth call, from 1, hangs up now."""
+        self.tell(self.call_id(nth))
+
+    def call_id(self, nth: int) -> str:
+        """The Call-ID that sipp gives its nth call."""
+        return f"{nth}-{self.process.pid}@{HOST}"
 
     def leave(self) -> None:
         """The caller hangs up now."""
