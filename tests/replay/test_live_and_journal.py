@@ -179,7 +179,7 @@ async def test_live_and_journal_tell_the_same_of_a_call_through_loss_return_and_
         await aside(lambda: caller.was_hung_up_on)
         live = by_key(reader.facts)
         same(live, await written(line, live))
-        assert link.failed == 0
+        assert link.odd.lost == 0
         assert link.state.corrections == 0
 
 
