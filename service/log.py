@@ -1,7 +1,9 @@
 """Logging that cannot print personal data.
 
 What goes out: our own sentence, and values whose key is listed below and whose form is harmless. Everything else is
-`withheld`. Exceptions appear as their class and where they happened, never with their message, which may quote values.
+refused: the value is `withheld`, and the line names its key under `refused`, so that the mistake is seen and the fault
+that was being told is not lost. No key that is not listed gets so far: a test reads every log call of the source.
+Exceptions appear as their class and where they happened, never with their message, which may quote values.
 Anything that looks like a telephone number or an address is cut out of other libraries' lines.
 """
 
@@ -10,15 +12,18 @@ from __future__ import annotations
 import logging
 import re
 import sys
+import threading
 import traceback
 from collections.abc import MutableMapping
+from contextlib import suppress
 from enum import Enum
 from pathlib import Path
+from types import TracebackType
 from typing import Any, Final, TextIO
 
 import structlog
 
-#: Keys whose text may be shown: ids, kinds, states. Numbers and yes/no may be shown under any key but _NEVER.
+#: Keys whose text may be shown: ids, kinds, states.
 SHOWN: Final = frozenset(
     {
         "action", "call_id", "centre", "contact", "detail", "endpoint", "error", "error_id", "feature", "host",
@@ -26,13 +31,21 @@ SHOWN: Final = frozenset(
         "stage", "state", "step", "task", "timestamp", "version", "what",
     }
 )  # fmt: skip
+#: Keys of numbers and of yes or no; text under them is refused.
+FIGURES: Final = frozenset(
+    {"account_id", "batches", "changed", "contact_id", "count", "line", "ms", "seconds", "seq"}
+)  # fmt: skip
 _NEVER: Final = frozenset(
     {"address", "body", "caller", "email", "name", "notes", "number", "password", "phone", "secret", "text", "token"}
 )
-_UUID: Final = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE)
+#: ids of calls, and names of key files
+_IDS: Final = re.compile(
+    r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}|(?<![\w.-])master-[0-9a-f]{8}\.key(?!\w)", re.IGNORECASE
+)
 _DIGITS: Final = re.compile(r"\+?\d(?:[ .()/-]?\d){5,}")
 _MAIL: Final = re.compile(r"[\w.+-]+@[\w-]+\.[\w.-]+")
 _HARMLESS: Final = re.compile(r"[\w .,:;/@<>{}()\[\]=+'*-]{0,200}")
+_HASH: Final = re.compile(r"[0-9a-f]{64}")  # of the audit trail: keyed, and of ids alone
 _WITHHELD: Final = "withheld"
 
 
@@ -51,7 +64,7 @@ def configure(*, level: str = "info", as_json: bool = False, stream: TextIO | No
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=False,
     )
-    handler = logging.StreamHandler(stream or sys.stderr)
+    handler = _Discreet(stream or sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             pass_foreign_args=True,
@@ -65,10 +78,30 @@ def configure(*, level: str = "info", as_json: bool = False, stream: TextIO | No
     logging.getLogger("aiohttp.access").setLevel(logging.CRITICAL)  # addresses and paths of people
     for noisy in ("aiosqlite", "asyncio", "sqlalchemy", "alembic"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+    sys.excepthook = _uncaught
+    threading.excepthook = lambda failed: _uncaught(failed.exc_type, failed.exc_value, failed.exc_traceback)
+    sys.unraisablehook = lambda failed: _uncaught(failed.exc_type, failed.exc_value, failed.exc_traceback)
+
+
+class _Discreet(logging.StreamHandler[TextIO]):
+    """A line that cannot be written says so; logging's own way would print the line's values as they are."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 as logging names it
+        with suppress(OSError, ValueError):
+            place = f"{Path(record.pathname).name}:{record.lineno}"
+            self.stream.write(f"a line of the log of {place} could not be written\n")
+
+
+def _uncaught(_kind: type[BaseException], error: BaseException | None, _trace: TracebackType | None) -> None:
+    """Python would print the error with its message, which may quote values."""
+    if isinstance(error, KeyboardInterrupt):
+        return
+    structlog.get_logger(__name__).critical("an error that nobody caught", action="uncaught", exc_info=error)
 
 
 def scrub(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """The last step before a line is written: only what is known to be harmless stays."""
+    refused: list[str] = []
     for key, value in list(event.items()):
         if key == "event":
             event[key] = without_personal_data(str(value))
@@ -76,14 +109,18 @@ def scrub(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> Mutabl
             event[key] = str(value)
         else:
             event[key] = _shown(key, value)
+            if event[key] is _WITHHELD:
+                refused.append(key)
+    if refused:
+        event["refused"] = " ".join(sorted(refused))
     return event
 
 
 def without_personal_data(text: str) -> str:
-    """The text without what looks like a telephone number or an e-mail address; call ids stay."""
+    """The text without what looks like a telephone number or an e-mail address; call ids and key files' names stay."""
     parts = []
     last = 0
-    for found in _UUID.finditer(text):
+    for found in _IDS.finditer(text):
         parts += [_cut(text[last : found.start()]), found.group()]
         last = found.end()
     return "".join([*parts, _cut(text[last:])])
@@ -94,19 +131,17 @@ def _cut(text: str) -> str:
 
 
 def _shown(key: str, value: Any) -> Any:
-    if key in _NEVER or any(key.endswith(f"_{word}") for word in _NEVER):
+    if key not in SHOWN | FIGURES | {"hash"} or any(key == word or key.endswith(f"_{word}") for word in _NEVER):
         return _WITHHELD
     if isinstance(value, Enum):
         value = value.value
-    if value is None or isinstance(value, bool):
+    if value is None or isinstance(value, bool) or (isinstance(value, int | float) and abs(value) < 10**8):
         return value
-    if isinstance(value, int | float):
-        return value if abs(value) < 10**8 else _WITHHELD
-    if key == "timestamp":
+    if not isinstance(value, str):
+        return _WITHHELD
+    if key == "timestamp" or (key == "hash" and _HASH.fullmatch(value)):
         return value
-    if key in SHOWN and isinstance(value, str) and _HARMLESS.fullmatch(value):
-        return without_personal_data(value)
-    return _WITHHELD
+    return without_personal_data(value) if key in SHOWN and _HARMLESS.fullmatch(value) else _WITHHELD
 
 
 def _exception(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
@@ -146,5 +181,13 @@ def _only_the_template(_logger: Any, _method: str, event: MutableMapping[str, An
 
 
 def _filled(template: str, values: tuple[object, ...]) -> str:
-    harmless = (str(value) if _HARMLESS.fullmatch(str(value)) else _WITHHELD for value in values)
-    return template % tuple(harmless) if values else template
+    try:
+        return template % tuple(map(_harmless, values)) if values else template
+    except (TypeError, ValueError):  # a number was withheld where `%d` wants one
+        return template
+
+
+def _harmless(value: object) -> object:
+    if isinstance(value, int | float) and abs(value) < 10**8:
+        return value
+    return str(value) if _HARMLESS.fullmatch(str(value)) else _WITHHELD

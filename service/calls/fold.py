@@ -44,6 +44,15 @@ WHAT: Final[Mapping[type[CallFact], str]] = {
     CentreRefused: "centre-refused",
     CallEnded: "ended",
 }
+#: where a step leaves the call
+_STAGES: Final[Mapping[str, Stage]] = {
+    "entered": Stage.ENTRY,
+    "closed": Stage.CLOSED,
+    "queued": Stage.WAITING,
+    "answered": Stage.TALKING,
+    "listener-lost": Stage.LOST,
+    "overflow": Stage.OVERFLOW,
+}
 #: the key columns, and the encrypted number: it has a column of its own, under our key
 _NOT_DETAIL: Final = frozenset({"pbx", "at", "call_id", "ordinal", "caller_token"})
 #: answered by a centre's person
@@ -105,6 +114,7 @@ def fold(facts: Iterable[Told]) -> Record:
     entered = by_kind.get("entered", [])
     answers = by_kind.get("answered", [])
     end = _end(by_kind.get("ended", []))
+    ended_at = _ended_at(end, by_kind) if end else None
     arrived_at = instant(entered[0].detail["arrived"]) if entered else _earliest(by_kind)
     answered_at = answers[0].at if answers else None
     talked = (account_of(answer.detail["interface"]) for answer in answers)
@@ -115,21 +125,46 @@ def fold(facts: Iterable[Told]) -> Record:
         line=entered[0].detail["line"] if entered else "",
         arrived_at=arrived_at,
         answered_at=answered_at,
-        ended_at=end.at if end else None,
+        ended_at=ended_at,
         result=_result(answers, end, closed="closed" in by_kind),
         ended_by=EndedBy(end.detail["by"]) if end else None,
-        ended_stage=Stage(end.detail["stage"]) if end else None,
+        ended_stage=_ended_stage(end, by_kind) if end else None,
         listener_id=listeners[-1] if listeners else None,
-        wait_seconds=_wait(by_kind.get("queued", []), answered_at or (end.at if end else None)),
+        wait_seconds=_wait(by_kind.get("queued", []), answered_at or ended_at),
         centre=centres[-1] if centres else None,
         department=departments[-1] if departments else None,
     )
+
+
+def without_presumed(facts: Iterable[Told]) -> list[Told]:
+    """A call ends once: an end that was told takes the place of one that was presumed before it was known."""
+    facts = list(facts)
+    told_end = any(fact.what == "ended" and fact.ordinal != PRESUMED for fact in facts)
+    return [fact for fact in facts if not (told_end and fact.key == ("ended", PRESUMED))]
 
 
 def _end(ends: list[Told]) -> Told | None:
     """An end that the dialplan told outranks a presumed one."""
     certain = [end for end in ends if end.ordinal != PRESUMED]
     return next(iter(certain or ends), None)
+
+
+def _ended_at(end: Told, by_kind: Mapping[str, list[Told]]) -> datetime:
+    """Not before anything that is known of the call: an end may be presumed before the journal was read."""
+    return max(fact.at for facts in by_kind.values() for fact in facts) if end.ordinal == PRESUMED else end.at
+
+
+def _ended_stage(end: Told, by_kind: Mapping[str, list[Told]]) -> Stage:
+    """Whoever presumed an end may not have known yet how far the call had come."""
+    if end.ordinal == PRESUMED:
+        return stage_of(fact for facts in by_kind.values() for fact in facts)
+    return Stage(end.detail["stage"])
+
+
+def stage_of(facts: Iterable[Told]) -> Stage:
+    """Where the call was, by the last step that says so."""
+    steps = [fact for fact in facts if fact.what in _STAGES]
+    return _STAGES[max(steps, key=lambda fact: fact.ordinal).what] if steps else Stage.ENTRY
 
 
 def _earliest(by_kind: Mapping[str, list[Told]]) -> datetime:

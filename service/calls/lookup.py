@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 import structlog
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from service.calls.known import ANONYMOUS, KnownCaller
 from service.calls.model import NumberKind
@@ -41,6 +42,13 @@ class Shown:
 
     account_id: int
     known: Known
+
+
+async def caller_of(session: AsyncSession, number_index: str, *, account_id: int | None, call_id: str) -> KnownCaller:
+    """What is known of a number, as a phone begins to ring: each part found by index alone."""
+    known = await cases.known(session, number_index, account_id=account_id, call_id=call_id)
+    closed_to = await case_queries.closed_to_of_number(session, number_index) if known.cases else set()
+    return KnownCaller(known, frozenset(closed_to))
 
 
 class Lookup:
@@ -90,9 +98,7 @@ class Lookup:
         if index is None:
             return KnownCaller(ANONYMOUS)
         async with self._store.reading() as session:
-            known = await cases.known(session, index, account_id=question.account_id, call_id=question.call_id)
-            closed_to = await case_queries.closed_to_of_number(session, index)
-        return KnownCaller(known, frozenset(closed_to))
+            return await caller_of(session, index, account_id=question.account_id, call_id=question.call_id)
 
     async def _audit(self, item: Shown) -> None:
         async with self._store.transaction() as session:

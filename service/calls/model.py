@@ -54,7 +54,9 @@ class Call(Base):
     department: Mapped[str | None] = mapped_column(String(3))  #: keyed by the caller
     number_kind: Mapped[NumberKind] = mapped_column(words(NumberKind), default=NumberKind.NONE)
     number_index: Mapped[NumberIndex | None] = mapped_column(index=True)
-    number: Mapped[Sealed | None]  #: context `call:<call_id>:number`
+    number: Mapped[
+        Sealed | None
+    ]  #: context `call:<call_id>:number`; until a contact takes it over, under its case's key
 
 
 class StoredFact(Base):
@@ -71,7 +73,10 @@ class StoredFact(Base):
 
 
 class JournalPosition(Base):
-    """Where to read a PBX's journal from after a gap: no call that began before it is still open or unstored."""
+    """Where to read a PBX's journal from after a gap: no call that began before it is still open or unstored.
+
+    Callers' tokens before it are overwritten in the journal, so far up to `purged_offset` of the file `purged_inode`.
+    """
 
     __tablename__ = "journal_positions"
 
@@ -79,3 +84,5 @@ class JournalPosition(Base):
     inode: Mapped[int] = mapped_column(BigInteger)
     offset: Mapped[int] = mapped_column(BigInteger)
     committed_at: Mapped[datetime]
+    purged_inode: Mapped[int] = mapped_column(BigInteger, server_default="0")
+    purged_offset: Mapped[int] = mapped_column(BigInteger, server_default="0")

@@ -10,7 +10,7 @@ from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from pbx.journal import Position
-from service.calls.fold import Record, Told
+from service.calls.fold import Record, Told, without_presumed
 from service.calls.model import Call, JournalPosition, StoredFact
 from service.store.sql import insert_once
 
@@ -79,6 +79,18 @@ async def put_journal_position(session: AsyncSession, pbx: str, position: Positi
         row.inode, row.offset, row.committed_at = position.inode, position.offset, at
 
 
+async def purged_position(session: AsyncSession, pbx: str) -> Position:
+    """Up to where the callers' tokens in the PBX's journal were overwritten."""
+    row = await session.get(JournalPosition, pbx)
+    return Position() if row is None else Position(row.purged_inode, row.purged_offset)
+
+
+async def put_purged_position(session: AsyncSession, pbx: str, position: Position) -> None:
+    """To be committed once it is on the disk."""
+    values = {"purged_inode": position.inode, "purged_offset": position.offset}
+    await session.execute(update(JournalPosition).where(JournalPosition.pbx == pbx).values(**values))
+
+
 async def call_by_id(session: AsyncSession, call_id: str) -> Call | None:
     """A call's record; ids are unique over all PBXs (UUID)."""
     found: Call | None = await session.scalar(select(Call).where(Call.call_id == call_id).limit(1))
@@ -87,7 +99,7 @@ async def call_by_id(session: AsyncSession, call_id: str) -> Call | None:
 
 async def timeline(session: AsyncSession, pbx: str, call_id: str) -> list[Told]:
     """Facts of a call in the order in which they happened."""
-    facts = (await facts_of(session, pbx, [call_id]))[call_id]
+    facts = without_presumed((await facts_of(session, pbx, [call_id]))[call_id])
     return sorted(facts, key=lambda fact: (fact.at, fact.ordinal))
 
 

@@ -32,12 +32,17 @@ from service.store.engine import Store
 QUEUE_LIMIT: Final = 2_000
 #: facts stored in one transaction, about
 TRANSACTION_FACTS: Final = 500
+#: a place in the journal is safe when the PBX was heard so much later: a connection that died is noticed in 3 s
+QUIET_SECONDS: Final = 30.0
+#: the place is committed this often while nothing happens
+_QUIET_EVERY_SECONDS: Final = 10.0
 _RETRY_FIRST_SECONDS: Final = 0.2
 _RETRY_MOST_SECONDS: Final = 5.0
 #: until a journal that could not be read is tried again
 JOURNAL_RETRY_SECONDS: Final = 10.0
 
 #: faults of one call's facts, or of ours: trying again would not help. Everything else is the database's absence
+#: (and of keys, `_may_pass` says which)
 _BAD_FACTS: Final = (
     IntegrityError,
     DataError,
@@ -60,7 +65,14 @@ class WritingEnded:
     at: datetime
 
 
-Item = list[CallFact] | WritingEnded | PbxConnected
+@dataclass(frozen=True, slots=True)
+class Quiet:
+    """Nothing is under way; everything that the PBX wrote before `until` (its clock) was offered before this."""
+
+    until: float
+
+
+Item = list[CallFact] | WritingEnded | PbxConnected | Quiet
 
 
 class Recorder:
@@ -93,6 +105,8 @@ class Recorder:
         self._must_replay = False
         self._replay_not_before: float | None = None  #: monotonic; None unless the journal could not be read
         self._last_at: float | None = None
+        self._quiet_at: float = 0.0  #: monotonic
+        self._committed: Position | None = None
         self.replays = 0  #: how often the journal was read to its end
 
     # --- in: never waits
@@ -127,6 +141,15 @@ class Recorder:
         except OSError:
             return
         self._places.sample(now, Position(status.st_ino, status.st_size))
+
+    def heard(self, at: float) -> None:
+        """The PBX was heard at `at` (its clock), and all that it said was offered. While it is connected, each second.
+
+        So the journal is safe up to there also when nobody rings, and callers' tokens do not wait for the next call.
+        """
+        if self._queue.empty() and time.monotonic() - self._quiet_at >= _QUIET_EVERY_SECONDS:
+            self._quiet_at = time.monotonic()
+            self._put(Quiet(at - QUIET_SECONDS))
 
     @property
     def behind(self) -> int:
@@ -175,31 +198,48 @@ class Recorder:
             self._must_replay = True
         if facts:
             await self._patiently(self._store_facts, facts)
+        ended = [item for item in items if isinstance(item, WritingEnded)]
+        if ended:
+            await self._patiently(self._end_writing, ended)
         for item in items:
-            if isinstance(item, WritingEnded):
-                await self._patiently(self._end_writing, item)
+            if isinstance(item, Quiet):
+                await self._patiently(self._note_quiet, item)
 
     async def _store_facts(self, facts: Sequence[CallFact], position: Position | None = None) -> None:
         """One transaction. A batch that the database refuses is taken apart, so that one bad call costs only itself."""
         try:
             await self._commit(facts, position)
-        except _BAD_FACTS:
-            by_call: dict[str, list[CallFact]] = {}
-            for fact in facts:
-                by_call.setdefault(fact.call_id, []).append(fact)
-            for call_id, own in by_call.items():
-                try:
-                    await self._commit(own, None)
-                except _BAD_FACTS:
-                    _log.exception("a call could not be recorded", action="record-failed", call_id=call_id)
+        except _BAD_FACTS as error:
+            if _may_pass(error):
+                raise
+            await self._store_apart(facts, position)
 
-    async def _commit(self, facts: Sequence[CallFact], position: Position | None) -> None:
+    async def _store_apart(self, facts: Sequence[CallFact], position: Position | None) -> None:
+        """Call by call. No place is safe before all are stored: one of them may have begun before it."""
+        by_call: dict[str, list[CallFact]] = {}
+        for fact in facts:
+            by_call.setdefault(fact.call_id, []).append(fact)
+        stored_until: list[float] = []
+        for call_id, own in by_call.items():
+            try:
+                await self._commit(own, None, is_part=True)
+                stored_until.append(max(fact.at for fact in own))
+            except _BAD_FACTS as error:
+                if _may_pass(error):
+                    raise
+                _log.exception("a call could not be recorded", action="record-failed", call_id=call_id)
+        if position is None and stored_until and not self._must_replay:
+            position = self._places.safe(min([max(stored_until), *self._open.values()]))
+        await self._put_place(position)
+
+    async def _commit(self, facts: Sequence[CallFact], position: Position | None, *, is_part: bool = False) -> None:
         last_at = max((fact.at for fact in facts), default=None)
         async with self._store.transaction() as session:
             recorded = await use_cases.record(session, self._archive, facts)
-            safe = position or self._safe_place(recorded, last_at)
+            safe = None if is_part else position or self._safe_place(recorded, last_at)
             if safe is not None:
                 await queries.put_journal_position(session, self._archive.pbx, safe, datetime.now(UTC))
+        self._committed = safe or self._committed
         self._note_open(recorded)
         if last_at is not None:
             self._last_at = last_at
@@ -219,9 +259,22 @@ class Recorder:
         for call_id in recorded.ended:
             self._open.pop(call_id, None)
 
-    async def _end_writing(self, item: WritingEnded) -> None:
+    async def _note_quiet(self, item: Quiet) -> None:
+        if self._must_replay:
+            return
+        await self._put_place(self._places.safe(min([item.until, *self._open.values()])))
+
+    async def _put_place(self, safe: Position | None) -> None:
+        if safe is None or safe == self._committed:
+            return
         async with self._store.transaction() as session:
-            await cases.end_writing(session, item.account_id, item.at)
+            await queries.put_journal_position(session, self._archive.pbx, safe, datetime.now(UTC))
+        self._committed = safe
+
+    async def _end_writing(self, items: Sequence[WritingEnded]) -> None:
+        async with self._store.transaction() as session:
+            for item in items:
+                await cases.end_writing(session, item.account_id, item.at)
 
     # --- after a gap
 
@@ -303,7 +356,7 @@ class Recorder:
             self._places.sample(at, place)
 
     async def _patiently(self, work: Callable[..., Awaitable[None]], *args: Any) -> None:
-        """Until the database takes it. Meanwhile the queue fills; it is bounded."""
+        """Until the database takes it and its keys are here. Meanwhile the queue fills; it is bounded."""
         pause = _RETRY_FIRST_SECONDS
         since = time.monotonic()
         while True:
@@ -312,13 +365,19 @@ class Recorder:
             except Exception as error:
                 waited = round(time.monotonic() - since, 1)
                 _log.warning(
-                    "the database does not take facts; trying again",
+                    "facts could not be stored; trying again",
                     action="store-retry",
                     error=type(error).__name__,
+                    error_id=error.id if isinstance(error, KeysError) else None,
                     seconds=waited,
                 )
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, _RETRY_MOST_SECONDS)
+
+
+def _may_pass(error: Exception) -> bool:
+    """A master key that is not here or cannot be read may come: a call that waits for it is no fault."""
+    return isinstance(error, KeysError) and error.id != "sealed-unreadable"
 
 
 def _size(item: Item) -> int:

@@ -68,7 +68,8 @@ async def run(recorder: Recorder) -> None:
         await recorder.store_replayed(facts, reading.safe(after))
         place = after
     presumed = tracker.presume_ended(live_before | set(recorder.live_calls()))
-    reading.note(presumed, place)
+    for fact in presumed:  # no place: a dead call's last instant says nothing of how far others were read
+        reading.began.pop(fact.call_id, None)
     await recorder.store_replayed(presumed, reading.safe(place))
     recorder.restart_samples(reading.places)
 

@@ -7,6 +7,7 @@ from datetime import UTC, timedelta
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from service.accounts.rights import Right
+from service.audit.model import Action
 from service.calls import queries
 from service.calls.model import Call
 from service.calls.schemas import CallOut, CallsOut, CallsQuery, CallSummary, Happened, KnownQuery
@@ -15,14 +16,24 @@ from service.cases import use_cases as cases
 from service.cases.schemas import Known
 from service.errors import NotFound, Unfit
 from service.http.keys import CLOCK, KEYRING, STORE
-from service.http.routing import Nothing, RouteTable, Visit
+from service.http.routing import Nothing, Reach, RouteTable, Visit
 from service.listeners.model import interface_of
 from service.live import LIVE, Live
 
 routes = RouteTable("calls")
+_NO_CONTENT = "the telephony of a call, never what was said"
 
 
-@routes.get("/calls", right=Right.READ_CALLS, response=CallsOut, query=CallsQuery)
+@routes.get(
+    "/calls",
+    right=Right.READ_CALLS,
+    response=CallsOut,
+    query=CallsQuery,
+    reach=Reach.LINE,
+    audits=_NO_CONTENT,
+    per_minute=60,
+    fails=[(Unfit, "time-without-zone")],
+)
 async def calls(visit: Visit[Nothing, CallsQuery]) -> CallsOut:
     """Records of calls that arrived lately."""
     since = visit.query.since
@@ -35,7 +46,15 @@ async def calls(visit: Visit[Nothing, CallsQuery]) -> CallsOut:
     return CallsOut(calls=[CallSummary(**_summary(call, visit.app[LIVE])) for call in found])
 
 
-@routes.get("/calls/{call_id}", right=Right.READ_CALLS, response=CallOut)
+@routes.get(
+    "/calls/{call_id}",
+    right=Right.READ_CALLS,
+    response=CallOut,
+    reach=Reach.LINE,
+    audits=_NO_CONTENT,
+    per_minute=120,
+    fails=[(NotFound, "call-unknown")],
+)
 async def call(visit: Visit) -> CallOut:
     """The record of a call with its timeline."""
     async with visit.app[STORE].reading() as session:
@@ -47,7 +66,15 @@ async def call(visit: Visit) -> CallOut:
     return CallOut(**_summary(found, visit.app[LIVE]), timeline=timeline)
 
 
-@routes.get("/calls/{call_id}/known", right=Right.SEE_CALLER, response=Known, query=KnownQuery)
+@routes.get(
+    "/calls/{call_id}/known",
+    right=Right.SEE_CALLER,
+    response=Known,
+    query=KnownQuery,
+    reach=Reach.CASES,
+    audits=(Action.CASE_SHOWN,),
+    fails=[(NotFound, "call-not-yours")],
+)
 async def known(visit: Visit[Nothing, KnownQuery]) -> Known:
     """What is known about the caller's number; only for the listener who is rung or in contact. Audited."""
     app, call_id = visit.app, visit.word("call_id")

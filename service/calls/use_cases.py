@@ -6,16 +6,16 @@ it, or not at all; and everything in it may be repeated.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from pbx.facts import PRESUMED, CallEnded, CallEntered, CallFact, EndedBy, Stage
+from pbx.facts import PRESUMED, CallEnded, CallEntered, CallFact, EndedBy
 from pbx.journal import Position
 from service.calls import queries
-from service.calls.fold import BY_CENTRE, Told, fold, told
+from service.calls.fold import BY_CENTRE, Told, fold, stage_of, told
 from service.calls.model import Call, NumberKind
 from service.calls.numbers import CallerNumbers
 from service.cases import use_cases as cases
@@ -86,7 +86,7 @@ def _fresh(known: Sequence[Told], news: Sequence[CallFact]) -> list[Told]:
 def _note_number(archive: Archive, row: Call, news: Sequence[CallFact]) -> None:
     """The caller's number leaves the PBX's encryption and enters ours, here.
 
-    A number that was given and is gone was erased with a discarded draft: the journal must not bring it back.
+    A number that was given and is gone belongs to a case or was erased with it: the journal must not bring it back.
     """
     for fact in news:
         if isinstance(fact, CallEntered) and row.number is None and row.number_kind is not NumberKind.GIVEN:
@@ -123,6 +123,8 @@ async def _contacts(session: AsyncSession, archive: Archive, row: Call, fresh: S
             at=fact.at,
             centre=fact.detail["queue"] if fact.detail["via"] in BY_CENTRE else None,
         )
+        if opened.numbered:
+            row.number = None  # it lies in the case alone now, under that case's key, and is erased with it
         if account_id is not None:
             opened_for.append((account_id, opened.contact_id))
     if row.answered_at is not None and row.ended_at is not None and fresh:
@@ -140,19 +142,5 @@ async def end_vanished(session: AsyncSession, archive: Archive, call_ids: Sequen
 def _presumed_end(pbx: str, call_id: str, facts: Sequence[Told]) -> CallFact:
     last = max(fact.at for fact in facts)
     return CallEnded(
-        pbx=pbx, at=last.timestamp(), call_id=call_id, ordinal=PRESUMED, by=EndedBy.FAULT, stage=_stage_of(facts)
+        pbx=pbx, at=last.timestamp(), call_id=call_id, ordinal=PRESUMED, by=EndedBy.FAULT, stage=stage_of(facts)
     )
-
-
-def _stage_of(facts: Sequence[Told]) -> Stage:
-    """Where the call was, by the last step that says so."""
-    stages: Mapping[str, Stage] = {
-        "entered": Stage.ENTRY,
-        "closed": Stage.CLOSED,
-        "queued": Stage.WAITING,
-        "answered": Stage.TALKING,
-        "listener-lost": Stage.LOST,
-        "overflow": Stage.OVERFLOW,
-    }
-    steps = [fact for fact in facts if fact.what in stages]
-    return stages[max(steps, key=lambda fact: fact.ordinal).what] if steps else Stage.ENTRY

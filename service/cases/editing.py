@@ -11,7 +11,7 @@ from service.accounts.viewer import Viewer
 from service.audit.model import Action
 from service.audit.use_cases import Act, append
 from service.calls import queries as calls
-from service.cases import queries
+from service.cases import naming, queries
 from service.cases.model import (
     Case,
     CaseNumber,
@@ -22,7 +22,7 @@ from service.cases.model import (
     ShieldedNumber,
 )
 from service.cases.queries import Seen
-from service.cases.schemas import CaseOut, CaseState, ContactOut, ContactSummary, NotesSaved, StoredNotes
+from service.cases.schemas import CaseNames, CaseOut, CaseState, ContactOut, ContactSummary, NotesSaved, StoredNotes
 from service.cases.use_cases import number_context, state_of
 from service.errors import Conflict, Forbidden, NotFound
 from service.keys import DataKey, Keyring
@@ -75,6 +75,7 @@ async def read_case(session: AsyncSession, keyring: Keyring, viewer: Viewer, cas
         centre=case.centre,
         opened_at=case.opened_at,
         last_contact_at=case.last_contact_at,
+        names=await naming.names_of(session, _key(keyring, case), case.id),
         contacts=[
             ContactSummary(
                 contact_id=contact.id,
@@ -128,6 +129,20 @@ async def save_notes(
     return NotesSaved(version=contact.notes_version, saved_at=at)
 
 
+async def save_names(
+    session: AsyncSession, keyring: Keyring, viewer: Viewer, case_id: int, *, names: CaseNames, at: datetime
+) -> CaseNames:
+    """Say what the caller chose to be called, and who the person concerned is."""
+    case = await _decidable(session, viewer, case_id)
+    key = _key(keyring, case)
+    if key is None:
+        raise Conflict("case-discarded", "This case was discarded: nothing can be written in it any more.")
+    await naming.put_names(session, keyring, key, case_id, names)
+    act = Act(action=Action.NAMES_SAVED, subject="case", subject_id=case_id)
+    await append(session, keyring, [act], account_id=viewer.account_id, at=at)
+    return names
+
+
 async def keep(
     session: AsyncSession,
     keyring: Keyring,
@@ -167,6 +182,7 @@ async def discard(
     case.wrapped_key = None
     await session.flush()
     await queries.forget_numbers(session, case_id)
+    await queries.forget_name(session, case_id)
     await queries.erase_contacts(session, case_id)
     await calls.forget_numbers(session, [contact.call_id for contact in contacts])
     act = Act(action=Action.CASE_DISCARDED, subject="case", subject_id=case_id)
@@ -199,6 +215,7 @@ async def link(
     target.last_contact_at = max(target.last_contact_at, contact.started_at)
     await session.flush()
     if not others:
+        await naming.take_names_along(session, keyring, (old.id, old_key), (target.id, new_key))
         await session.delete(old)
     acts = [
         Act(action=Action.CONTACT_LINKED, subject="contact", subject_id=contact_id),
@@ -267,6 +284,11 @@ def _notes(keyring: Keyring, contact: Contact, case: Case) -> str:
     if contact.notes is None or case.wrapped_key is None:
         return ""
     return keyring.unwrap(case.wrapped_key).open(contact.notes, _notes_context(contact.id))
+
+
+def _key(keyring: Keyring, case: Case) -> DataKey | None:
+    """None: erased."""
+    return None if case.wrapped_key is None else keyring.unwrap(case.wrapped_key)
 
 
 def _state(case: Case) -> CaseState:

@@ -9,7 +9,7 @@ from sqlalchemy import ForeignKey, Index, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from service.keys import Sealed
-from service.store.base import Base, CallId, CentreId, NumberIndex, PbxId, RowId, words
+from service.store.base import UNDER_CASE_KEY, Base, CallId, CentreId, NameIndex, NumberIndex, PbxId, RowId, words
 
 
 class CaseStatus(StrEnum):
@@ -32,7 +32,12 @@ class Case(Base):
     """A case record. `wrapped_key`: its data key; without it everything sealed in the case is gone, in backups too."""
 
     __tablename__ = "cases"
-    __table_args__ = (Index(None, "status", "opened_at"), Index(None, "centre", "status"))
+    __table_args__ = (
+        Index(None, "status", "opened_at"),
+        Index(None, "centre", "status"),
+        Index(None, "department", "opened_at"),
+        Index(None, "opened_at"),
+    )
 
     id: Mapped[RowId] = mapped_column(primary_key=True)
     status: Mapped[CaseStatus] = mapped_column(words(CaseStatus))
@@ -60,12 +65,40 @@ class CaseNumber(Base):
     """A number from which this case was called: keyed hash to find it, sealed with the case's key to call back."""
 
     __tablename__ = "case_numbers"
-    __table_args__ = (Index(None, "number_index"),)
+    __table_args__ = (Index(None, "number_index", "case_id"),)
 
     case_id: Mapped[RowId] = mapped_column(ForeignKey("cases.id", ondelete="CASCADE"), primary_key=True)
     number_index: Mapped[NumberIndex] = mapped_column(primary_key=True)
-    sealed: Mapped[Sealed]
+    sealed: Mapped[Sealed] = mapped_column(info=UNDER_CASE_KEY)
     first_at: Mapped[datetime]
+
+
+class Whose(StrEnum):
+    """Whose name: that of whoever rings (as they chose to be called), or of the person concerned."""
+
+    CALLER = "caller"
+    PERSON_CONCERNED = "person-concerned"
+
+
+class CaseName(Base):
+    """A name in a case, sealed with the case's key."""
+
+    __tablename__ = "case_names"
+
+    case_id: Mapped[RowId] = mapped_column(ForeignKey("cases.id", ondelete="CASCADE"), primary_key=True)
+    whose: Mapped[Whose] = mapped_column(words(Whose), primary_key=True)
+    sealed: Mapped[Sealed] = mapped_column(info=UNDER_CASE_KEY)
+
+
+class CaseNameWord(Base):
+    """A word of a name, as a keyed hash: how a case is found by name, whatever the words' order."""
+
+    __tablename__ = "case_name_words"
+    __table_args__ = (Index(None, "word_index", "case_id", "whose"),)
+
+    case_id: Mapped[RowId] = mapped_column(ForeignKey("cases.id", ondelete="CASCADE"), primary_key=True)
+    whose: Mapped[Whose] = mapped_column(words(Whose), primary_key=True)
+    word_index: Mapped[NameIndex] = mapped_column(primary_key=True)
 
 
 class Contact(Base):
@@ -75,8 +108,8 @@ class Contact(Base):
     __table_args__ = (
         UniqueConstraint("pbx", "call_id"),
         Index(None, "case_id"),
-        Index(None, "number_index"),
-        Index(None, "call_id"),
+        Index(None, "number_index", "case_id", "call_id", "started_at"),  # a caller is looked up by index alone
+        Index(None, "call_id", "case_id"),
     )
 
     id: Mapped[RowId] = mapped_column(primary_key=True)
@@ -88,7 +121,7 @@ class Contact(Base):
     started_at: Mapped[datetime]
     ended_at: Mapped[datetime | None]
     speaker_confirmed_at: Mapped[datetime | None]  #: shielded number: the listener said who is speaking
-    notes: Mapped[Sealed | None]
+    notes: Mapped[Sealed | None] = mapped_column(info=UNDER_CASE_KEY)
     notes_version: Mapped[int] = mapped_column(default=0)  #: 0 before the first save
     notes_saved_at: Mapped[datetime | None]
     notes_saved_by: Mapped[RowId | None] = mapped_column(ForeignKey("accounts.id"))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
@@ -11,8 +12,20 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from service.accounts.model import Account
 from service.accounts.viewer import Viewer
-from service.cases.model import Case, CaseClosedTo, CaseNumber, CaseStatus, Contact, ContactParticipant, ShieldedNumber
+from service.cases.model import (
+    Case,
+    CaseClosedTo,
+    CaseName,
+    CaseNameWord,
+    CaseNumber,
+    CaseStatus,
+    Contact,
+    ContactParticipant,
+    ShieldedNumber,
+    Whose,
+)
 from service.cases.visibility import case_visible, contact_visible, contact_writable, not_closed_to
+from service.keys import Sealed
 
 
 class Seen(NamedTuple):
@@ -115,6 +128,67 @@ async def current_contact_of(session: AsyncSession, account_id: int) -> int | No
     )
 
 
+# --- names, and cases looked for ------------------------------------------------------------------------------------
+
+
+async def names_of_case(session: AsyncSession, case_id: int) -> dict[Whose, CaseName]:
+    """The sealed names of a case."""
+    rows = await session.scalars(select(CaseName).where(CaseName.case_id == case_id))
+    return {row.whose: row for row in rows}
+
+
+async def put_name(session: AsyncSession, case_id: int, whose: Whose, sealed: Sealed, words: Iterable[str]) -> None:
+    """A name, sealed, with the keyed hashes of its words; instead of the one that was there."""
+    await forget_name(session, case_id, whose)
+    session.add(CaseName(case_id=case_id, whose=whose, sealed=sealed))
+    session.add_all(CaseNameWord(case_id=case_id, whose=whose, word_index=word) for word in sorted(words))
+    await session.flush()
+
+
+async def forget_name(session: AsyncSession, case_id: int, whose: Whose | None = None) -> None:
+    """A name is gone, with its words; all names of the case, where none is given."""
+    for model in (CaseNameWord, CaseName):
+        statement = delete(model).where(model.case_id == case_id)
+        await session.execute(statement if whose is None else statement.where(model.whose == whose))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What cases are looked for by; None: by anything. `words`: keyed hashes, all of them of one name."""
+
+    reference: str | None = None
+    department: str | None = None
+    status: CaseStatus | None = None
+    opened_from: datetime | None = None
+    opened_before: datetime | None = None
+    words: frozenset[str] = frozenset()
+
+
+def search(viewer: Viewer, wanted: Wanted, limit: int) -> Select[Case]:
+    """Cases that fit and that the viewer may know of, the latest first."""
+    found = select(Case).where(case_visible(viewer)).order_by(Case.opened_at.desc(), Case.id.desc()).limit(limit)
+    if wanted.words:
+        named = (
+            select(CaseNameWord.case_id)
+            .where(CaseNameWord.word_index.in_(sorted(wanted.words)))
+            .group_by(CaseNameWord.case_id, CaseNameWord.whose)
+            .having(func.count() == len(wanted.words))
+        )
+        found = found.where(Case.id.in_(named))
+    for column, value in (
+        (Case.reference, wanted.reference),
+        (Case.department, wanted.department),
+        (Case.status, wanted.status),
+    ):
+        if value is not None:
+            found = found.where(column == value)
+    if wanted.opened_from is not None:
+        found = found.where(Case.opened_at >= wanted.opened_from)
+    if wanted.opened_before is not None:
+        found = found.where(Case.opened_at < wanted.opened_before)
+    return found
+
+
 # --- participants -----------------------------------------------------------------------------------------------------
 
 
@@ -163,13 +237,18 @@ async def release(
 
 async def is_shielded(session: AsyncSession, number_index: str) -> bool:
     """The accused may use this number too."""
-    return await session.get(ShieldedNumber, number_index) is not None
+    shield = select(ShieldedNumber.number_index).where(ShieldedNumber.number_index == number_index)
+    return await session.scalar(shield) is not None
 
 
 async def cases_of_number(
-    session: AsyncSession, number_index: str, account_id: int | None, except_case: int | None
+    session: AsyncSession, number_index: str, account_id: int | None, *, except_draft_of: str
 ) -> Sequence[Case]:
-    """Cases in which the number was used, the latest contact first; none that is closed to the account."""
+    """Cases in which the number was used, the latest contact first; none that is closed to the account.
+
+    Nor the draft that this call itself (`except_draft_of`, its id) made.
+    """
+    own = select(Contact.id).where(Contact.call_id == except_draft_of, Contact.case_id == Case.id)
     return (
         await session.scalars(
             select(Case)
@@ -177,7 +256,7 @@ async def cases_of_number(
             .where(
                 CaseNumber.number_index == number_index,
                 Case.status != CaseStatus.DISCARDED,
-                Case.id != (except_case or 0),
+                ~((Case.status == CaseStatus.DRAFT) & own.exists()),
                 not_closed_to(account_id),
             )
             .order_by(Case.last_contact_at.desc(), Case.id.desc())
@@ -191,7 +270,7 @@ async def contacts_of_number(
     """How many contacts there were from the number, and when the last began."""
     row = (
         await session.execute(
-            select(func.count(Contact.id), func.max(Contact.started_at))
+            select(func.count(), func.max(Contact.started_at))
             .join(Case, Case.id == Contact.case_id)
             .where(
                 Contact.number_index == number_index,
@@ -211,15 +290,6 @@ async def closed_to_of_number(session: AsyncSession, number_index: str) -> set[i
         .where(CaseNumber.number_index == number_index)
     )
     return set(rows)
-
-
-async def draft_of_call(session: AsyncSession, call_id: str) -> int | None:
-    """The draft that a call itself made."""
-    return await session.scalar(
-        select(Case.id)
-        .join(Contact, Contact.case_id == Case.id)
-        .where(Contact.call_id == call_id, Case.status == CaseStatus.DRAFT)
-    )
 
 
 async def forget_numbers(session: AsyncSession, case_id: int) -> None:

@@ -8,29 +8,47 @@ from zoneinfo import ZoneInfo
 from aiohttp import web
 
 from service.accounts.rights import Right
-from service.cases import editing, queries
+from service.audit.model import Action
+from service.cases import editing, naming, queries
 from service.cases.schemas import (
+    CaseNames,
     CaseOut,
+    CasesFound,
     CaseState,
     ContactOut,
     DiscardIn,
     KeepIn,
     Known,
     LinkIn,
+    NamesIn,
     NotesConflict,
     NotesIn,
     NotesSaved,
+    SearchIn,
     ShieldIn,
     StoredNotes,
 )
-from service.errors import Conflict
+from service.errors import Conflict, Forbidden, NotFound, Unfit
 from service.http.keys import CLOCK, KEYRING, OPTIONS, PUBLISH, STORE, ContactChanged
-from service.http.routing import RouteTable, Visit
+from service.http.routing import Reach, RouteTable, Visit
 
 routes = RouteTable("cases", schemas=[Known])
 
+_NO_CONTACT = (NotFound, "contact-unknown")
+_NO_CASE = (NotFound, "case-unknown")
+_OF_ANOTHER = (Forbidden, "contact-of-another")
+_DISCARDED = (Conflict, "case-discarded")
+_DECIDED = (Conflict, "case-decided")
 
-@routes.get("/contacts/{contact_id}", right=Right.READ_CASES, response=ContactOut)
+
+@routes.get(
+    "/contacts/{contact_id}",
+    right=Right.READ_CASES,
+    response=ContactOut,
+    reach=Reach.CASES,
+    audits=(Action.CONTACT_READ,),
+    fails=[_NO_CONTACT],
+)
 async def contact(visit: Visit) -> ContactOut:
     """A contact with its notes."""
     app = visit.app
@@ -38,7 +56,14 @@ async def contact(visit: Visit) -> ContactOut:
         return await editing.read_contact(session, app[KEYRING], visit.viewer, visit.number("contact_id"), app[CLOCK]())
 
 
-@routes.get("/calls/{call_id}/contact", right=Right.READ_CASES, response=ContactOut)
+@routes.get(
+    "/calls/{call_id}/contact",
+    right=Right.READ_CASES,
+    response=ContactOut,
+    reach=Reach.CASES,
+    audits=(Action.CONTACT_READ,),
+    fails=[_NO_CONTACT],
+)
 async def contact_of_call(visit: Visit) -> ContactOut:
     """The contact of a call that one took."""
     app = visit.app
@@ -55,6 +80,9 @@ async def contact_of_call(visit: Visit) -> ContactOut:
     body=NotesIn,
     response=NotesSaved,
     conflict=NotesConflict,
+    reach=Reach.CASES,
+    audits=(Action.NOTES_SAVED,),
+    fails=[_NO_CONTACT, _OF_ANOTHER, (Conflict, "notes-changed-elsewhere"), _DISCARDED],
 )
 async def save_notes(visit: Visit[NotesIn]) -> NotesSaved:
     """Save the notes of a contact: answered once they are committed."""
@@ -79,7 +107,16 @@ async def save_notes(visit: Visit[NotesIn]) -> NotesSaved:
     return result
 
 
-@routes.change("POST", "/contacts/{contact_id}/case", right=Right.WRITE_CASES, body=LinkIn, response=ContactOut)
+@routes.change(
+    "POST",
+    "/contacts/{contact_id}/case",
+    right=Right.WRITE_CASES,
+    body=LinkIn,
+    response=ContactOut,
+    reach=Reach.CASES,
+    audits=(Action.CONTACT_LINKED, Action.CONTACT_READ),
+    fails=[_NO_CONTACT, _NO_CASE, _OF_ANOTHER, _DISCARDED, _DECIDED],
+)
 async def link_contact(visit: Visit[LinkIn]) -> ContactOut:
     """Put a contact on a known case."""
     app, contact_id, now = visit.app, visit.number("contact_id"), visit.app[CLOCK]()
@@ -90,7 +127,16 @@ async def link_contact(visit: Visit[LinkIn]) -> ContactOut:
     return shown
 
 
-@routes.change("PUT", "/contacts/{contact_id}/shield", right=Right.WRITE_CASES, body=ShieldIn, response=ShieldIn)
+@routes.change(
+    "PUT",
+    "/contacts/{contact_id}/shield",
+    right=Right.WRITE_CASES,
+    body=ShieldIn,
+    response=ShieldIn,
+    reach=Reach.CASES,
+    audits=(Action.NUMBER_SHIELDED,),
+    fails=[_NO_CONTACT, _OF_ANOTHER, (Conflict, "contact-without-number")],
+)
 async def shield_number(visit: Visit[ShieldIn]) -> ShieldIn:
     """Say whether the accused may use the caller's number too."""
     app, contact_id = visit.app, visit.number("contact_id")
@@ -102,7 +148,14 @@ async def shield_number(visit: Visit[ShieldIn]) -> ShieldIn:
     return visit.body
 
 
-@routes.get("/cases/{case_id}", right=Right.READ_CASES, response=CaseOut)
+@routes.get(
+    "/cases/{case_id}",
+    right=Right.READ_CASES,
+    response=CaseOut,
+    reach=Reach.CASES,
+    audits=(Action.CASE_READ,),
+    fails=[_NO_CASE],
+)
 async def case(visit: Visit) -> CaseOut:
     """A case with the list of its contacts."""
     app = visit.app
@@ -110,7 +163,61 @@ async def case(visit: Visit) -> CaseOut:
         return await editing.read_case(session, app[KEYRING], visit.viewer, visit.number("case_id"), app[CLOCK]())
 
 
-@routes.change("POST", "/cases/{case_id}/keep", right=Right.WRITE_CASES, body=KeepIn, response=CaseState)
+@routes.change(
+    "POST",
+    "/cases/search",
+    right=Right.READ_CASES,
+    body=SearchIn,
+    response=CasesFound,
+    reach=Reach.CASES,
+    audits=(Action.CASE_SEARCHED, Action.CASE_SHOWN),
+    per_minute=60,
+    fails=[(Unfit, "reference-unfit"), (Unfit, "name-without-words")],
+)
+async def search_cases(visit: Visit[SearchIn]) -> CasesFound:
+    """Cases by reference, department, status, dates or name. A POST, so that no name stays in an address."""
+    app = visit.app
+    async with app[STORE].transaction() as session:
+        return await naming.search(
+            session,
+            app[KEYRING],
+            visit.viewer,
+            visit.body,
+            at=app[CLOCK](),
+            timezone=ZoneInfo(app[OPTIONS].timezone),
+        )
+
+
+@routes.change(
+    "PUT",
+    "/cases/{case_id}/names",
+    right=Right.WRITE_CASES,
+    body=NamesIn,
+    response=CaseNames,
+    reach=Reach.CASES,
+    audits=(Action.NAMES_SAVED,),
+    fails=[_NO_CASE, _OF_ANOTHER, _DISCARDED],
+)
+async def save_names(visit: Visit[NamesIn]) -> CaseNames:
+    """Say what the caller chose to be called, and who the person concerned is; null: not known."""
+    app = visit.app
+    names = CaseNames(caller=visit.body.caller, person_concerned=visit.body.person_concerned)
+    async with app[STORE].transaction() as session:
+        return await editing.save_names(
+            session, app[KEYRING], visit.viewer, visit.number("case_id"), names=names, at=app[CLOCK]()
+        )
+
+
+@routes.change(
+    "POST",
+    "/cases/{case_id}/keep",
+    right=Right.WRITE_CASES,
+    body=KeepIn,
+    response=CaseState,
+    reach=Reach.CASES,
+    audits=(Action.CASE_KEPT,),
+    fails=[_NO_CASE, _OF_ANOTHER, _DECIDED],
+)
 async def keep_case(visit: Visit[KeepIn]) -> CaseState:
     """Make a draft a case, with a reference."""
     app, case_id = visit.app, visit.number("case_id")
@@ -129,7 +236,16 @@ async def keep_case(visit: Visit[KeepIn]) -> CaseState:
     return state
 
 
-@routes.change("POST", "/cases/{case_id}/discard", right=Right.WRITE_CASES, body=DiscardIn, response=CaseState)
+@routes.change(
+    "POST",
+    "/cases/{case_id}/discard",
+    right=Right.WRITE_CASES,
+    body=DiscardIn,
+    response=CaseState,
+    reach=Reach.CASES,
+    audits=(Action.CASE_DISCARDED,),
+    fails=[_NO_CASE, _OF_ANOTHER, _DECIDED],
+)
 async def discard_case(visit: Visit[DiscardIn]) -> CaseState:
     """Erase a draft that was no case; counts stay."""
     app, case_id = visit.app, visit.number("case_id")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
 from service.cases.model import CaseStatus, DiscardReason
-from service.http.routing import Wire
+from service.http.routing import Wire, example
 
 #: A French department: 01…95, 2A, 2B, overseas; `00` where the caller does not say.
 Department = Annotated[str, Field(pattern=r"^(0[0-9]|1[0-9]|2[1-9AB]|[3-8][0-9]|9[0-5]|97[1-8]|98[4678])$")]
@@ -71,6 +71,24 @@ class ContactSummary(Wire):
     has_notes: bool
 
 
+#: What somebody is called, as it was said. Never in an address: it would stay in logs of what lies between.
+Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+
+
+class CaseNames(Wire):
+    """Names in a case; null: not known. `caller`: what whoever rings chose to be called."""
+
+    caller: Annotated[str | None, Field(repr=False)]
+    person_concerned: Annotated[str | None, Field(repr=False)]
+
+
+class NamesIn(Wire):
+    """The names that a case has from now on."""
+
+    caller: Annotated[Name | None, Field(repr=False)]
+    person_concerned: Annotated[Name | None, Field(repr=False)]
+
+
 class CaseOut(Wire):
     """A case with its contacts, the first one first."""
 
@@ -81,7 +99,42 @@ class CaseOut(Wire):
     centre: str | None
     opened_at: datetime
     last_contact_at: datetime
+    names: CaseNames
     contacts: list[ContactSummary]
+
+
+class SearchIn(Wire):
+    """What cases are looked for by; all that is given has to fit. `name`: words of a name, in any order and writing.
+
+    `opened_from`, `opened_to`: days at the line's place, both included.
+    """
+
+    reference: Annotated[str, Field(max_length=20)] | None = None
+    department: Department | None = None
+    status: CaseStatus | None = None
+    opened_from: date | None = None
+    opened_to: date | None = None
+    name: Annotated[Name | None, Field(repr=False)] = None
+    limit: Annotated[int, Field(ge=1, le=200)] = 50
+
+
+class CaseFound(Wire):
+    """A case in what a search found."""
+
+    case_id: int
+    reference: str | None
+    status: CaseStatus
+    department: str | None
+    centre: str | None
+    opened_at: datetime
+    last_contact_at: datetime
+
+
+class CasesFound(Wire):
+    """The latest first. `more`: there are others, ask more narrowly."""
+
+    cases: list[CaseFound]
+    more: bool
 
 
 class CaseState(Wire):
@@ -95,6 +148,8 @@ class CaseState(Wire):
 
 class NotesIn(Wire):
     """`version`: of the notes that were changed; 0 for the first."""
+
+    model_config = example(text="Sa voisine ne sort plus depuis mars.", version=0)
 
     text: Annotated[str, Field(max_length=200_000, repr=False)]
     version: Annotated[int, Field(ge=0)]
@@ -130,11 +185,15 @@ class NotesConflict(Wire):
 class LinkIn(Wire):
     """The known case that this contact belongs to."""
 
+    model_config = example(case_id=123)
+
     case_id: int
 
 
 class KeepIn(Wire):
     """Where the person concerned is."""
+
+    model_config = example(department="38")
 
     department: Department
 
@@ -142,10 +201,14 @@ class KeepIn(Wire):
 class DiscardIn(Wire):
     """Why it was no case."""
 
+    model_config = example(reason="wrong-number")
+
     reason: DiscardReason
 
 
 class ShieldIn(Wire):
     """Whether the accused may use this contact's number too."""
+
+    model_config = example(shielded=True)
 
     shielded: bool

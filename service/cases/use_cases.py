@@ -25,11 +25,12 @@ from service.store.sql import insert_once
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenedContact:
-    """`new`: this answer was the first that we heard of."""
+    """`new`: this answer was the first that we heard of. `numbered`: its case has the caller's number."""
 
     contact_id: int
     case_id: int
     new: bool
+    numbered: bool
 
 
 def number_context(case_id: int) -> str:
@@ -69,7 +70,8 @@ async def open_contact(
                 raise
     if account_id is not None:
         await _join(session, contact.id, account_id, at)
-    return OpenedContact(contact_id=contact.id, case_id=contact.case_id, new=new)
+    numbered = contact.number_index is not None
+    return OpenedContact(contact_id=contact.id, case_id=contact.case_id, new=new, numbered=numbered)
 
 
 async def _draft(
@@ -156,8 +158,7 @@ async def known(
     if shielded and not confirmed:
         return Known(number="known", shielded=True, contacts=0, last_contact_at=None, cases=[])
     count, last = await queries.contacts_of_number(session, number_index, account_id, call_id)
-    own_draft = await queries.draft_of_call(session, call_id)
-    cases = await queries.cases_of_number(session, number_index, account_id, own_draft)
+    cases = await queries.cases_of_number(session, number_index, account_id, except_draft_of=call_id)
     return Known(
         number="known" if count or cases else "unknown",
         shielded=shielded,

@@ -1,4 +1,4 @@
-"""Who may see which case: the rule of DOMAIN.md "who may see what", as one SQL condition. Every query asks it.
+"""Who may see which case: the rule of the line, as one SQL condition. Every query asks it.
 
 A case belongs to the national team until handed off, then to its centre; people of another centre do not see that it
 exists. A listener sees the cases of the callers they are in contact with and of their own team. A case can be closed to

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Final
 
 from sqlalchemy import BigInteger, DateTime, Dialect, Enum, Integer, LargeBinary, MetaData, String
 from sqlalchemy.orm import DeclarativeBase, mapped_column
@@ -32,6 +32,11 @@ CallId = Annotated[str, mapped_column(String(36))]
 CentreId = Annotated[str, mapped_column(String(48))]
 #: A keyed hash of a telephone number (keys.py), in hexadecimal.
 NumberIndex = Annotated[str, mapped_column(String(64))]
+#: A keyed hash of one word of a name (keys.py), in hexadecimal.
+NameIndex = Annotated[str, mapped_column(String(64))]
+#: `info` of columns that are sealed with their case's data key. All other `Sealed` columns are sealed by the keyring,
+#: so that a rotation of the master key reaches them.
+UNDER_CASE_KEY: Final = {"sealed_with": "case"}
 
 
 class UtcDateTime(TypeDecorator[datetime]):

@@ -18,6 +18,8 @@ from sqlalchemy import Connection, event, make_url, text
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from service.store import one_trip
+
 #: How long a statement waits for somebody else's lock before it fails.
 LOCK_TIMEOUT_MS: Final = 5_000
 _WRITES: Final = "ecoute_writes"
@@ -80,7 +82,10 @@ class Store:
 
 
 def _sqlite_engine(url: str) -> AsyncEngine:
-    engine = create_async_engine(url, hide_parameters=True, pool_size=8, max_overflow=16)
+    database = make_url(url).database or ""
+    engine = create_async_engine(
+        url, hide_parameters=True, pool_size=8, max_overflow=16, async_creator=lambda: one_trip.connect(database)
+    )
     event.listen(engine.sync_engine, "connect", _prepare_sqlite)
     event.listen(engine.sync_engine, "begin", _begin_sqlite)
     return engine

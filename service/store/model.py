@@ -1,4 +1,4 @@
-"""Tables that belong to the store itself: sealed caller keys, and which master key the store belongs to."""
+"""Tables that belong to the store itself: keys, sealed; which master key seals now, and which processes know it."""
 
 from __future__ import annotations
 
@@ -24,9 +24,34 @@ class CallerKey(Base):
 
 
 class MasterKeyMark(Base):
-    """One row: the fingerprint of the master key that sealed what is in this store."""
+    """One row: which master key seals what is new (fingerprints, which tell nothing about the key).
+
+    `next_fingerprint`: of the key that a rotation has made, and that not every process knows yet.
+    """
 
     __tablename__ = "master_key_mark"
 
     id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     fingerprint: Mapped[str] = mapped_column(String(64))
+    next_fingerprint: Mapped[str | None] = mapped_column(String(64))
+
+
+class StoredKey(Base):
+    """A key that hashes (blind indexes, audit chain, sign-in attempts): made once, sealed, never changed."""
+
+    __tablename__ = "stored_keys"
+
+    purpose: Mapped[str] = mapped_column(String(32), primary_key=True)
+    sealed: Mapped[Sealed]
+
+
+class KeyHolder(Base):
+    """A process of the service that runs, and which master keys it has: a key that one lacks seals nothing yet."""
+
+    __tablename__ = "key_holders"
+
+    process: Mapped[str] = mapped_column(String(36), primary_key=True)  #: a UUID, made at its start
+    machine: Mapped[str] = mapped_column(String(255))  #: host name, for the administrator who has to copy a key
+    knows: Mapped[str] = mapped_column(String(255))  #: ids of master keys, a blank between
+    seals_with: Mapped[str] = mapped_column(String(8))
+    seen_at: Mapped[datetime]

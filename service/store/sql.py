@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Table, inspect
+from sqlalchemy import Table, func, inspect, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -57,3 +57,12 @@ async def count_up(session: AsyncSession, model: type[Base], key: Mapping[str, A
     )
     value: int = done.scalar_one()
     return value
+
+
+async def one_at_a_time(session: AsyncSession, lock: int) -> None:
+    """Waits until no other transaction holds this lock, and holds it until this one ends; what waits reads afterwards.
+
+    For "count, then insert" of rows that are not there yet, which no row lock can hold. SQLite lets in one writer.
+    """
+    if session.get_bind().dialect.name == "postgresql":
+        await session.execute(select(func.pg_advisory_xact_lock(lock)))

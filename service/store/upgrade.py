@@ -7,8 +7,12 @@ from typing import Final
 
 from alembic import command
 from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import AsyncEngine
+
+from pbx.errors import SetupError
 
 MIGRATIONS: Final = Path(__file__).resolve().parent / "migrations"
 _LOCK: Final = 5_170_533_133  # any number of our own: who migrates a PostgreSQL database holds this advisory lock
@@ -22,6 +26,19 @@ def config(connection: Connection) -> Config:
     return settings
 
 
+def refuse_newer(connection: Connection) -> None:
+    """SetupError `database-newer` for a store that a later version has upgraded. Only reads."""
+    known = {script.revision for script in ScriptDirectory.from_config(config(connection)).walk_revisions()}
+    unknown = set(MigrationContext.configure(connection).get_current_heads()) - known
+    if unknown:
+        raise SetupError(
+            "database-newer",
+            f"The database is of a newer version of Écoute: its schema is {max(unknown)}, this version knows up to "
+            f"{max(known)}. It was left as it is",
+            "Install that version again, or restore the backup from before its upgrade.",
+        )
+
+
 def _upgrade(connection: Connection) -> None:
     if connection.dialect.name == "postgresql":
         connection.execute(text("SET LOCAL lock_timeout = 0"))
@@ -30,7 +47,9 @@ def _upgrade(connection: Connection) -> None:
 
 
 async def upgrade(engine: AsyncEngine) -> None:
-    """Bring the schema to the newest revision, in one transaction: all or nothing."""
+    """Bring the schema to the newest revision, in one transaction: all or nothing. SetupError for a newer store."""
+    async with engine.connect() as connection:
+        await connection.run_sync(refuse_newer)
     writing = engine.execution_options(ecoute_writes=True)
     async with writing.begin() as connection:
         await connection.run_sync(_upgrade)

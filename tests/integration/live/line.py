@@ -12,7 +12,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -24,16 +24,19 @@ from pbx.phones import PhoneAccount
 from service.accounts.rights import Role
 from service.accounts.use_cases import make_account
 from service.centres.use_cases import seed_sample
-from service.keys import load_keyring
+from service.keys import Keyring, load_keyring
 from service.store.engine import Store
+from service.store.secrets import open_keys, unlock
+from tests.support.live_messages import unfit_for_the_description
 from tests.support.pbx import PbxUnderTest, start_test_pbx
 from tests.support.sipp import ANONYMOUS, Caller, Identity, Phone
 from tests.support.wait import until
 
 PASSWORD = "secret-of-tests"
 _RUN = (
-    "import asyncio, sys; from pathlib import Path; from service.settings import load; from service.app import serve;"
-    "asyncio.run(serve(load(Path(sys.argv[1]))))"
+    "import uvloop, sys; from pathlib import Path; from service.settings import load; from service.app import serve;"
+    "from service import log; log.configure(level='debug');"
+    "uvloop.run(serve(load(Path(sys.argv[1]))))"
 )
 _TIMES: dict[str, Any] = {
     "overflow_after": 60,
@@ -60,10 +63,16 @@ class Page:
         self._cookie = ""
         self.entities: dict[tuple[str, str], Any] = {}
         self.messages: list[dict[str, Any]] = []
+        self.unfit: list[str] = []
         status, self.me = self.ask("POST", "/session", {"username": username, "password": password})
         assert status == 200, self.me
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
+
+    @property
+    def cookie(self) -> str:
+        """As the browser sends it."""
+        return self._cookie
 
     def ask(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
         """Status and JSON of one request below /api/v1."""
@@ -96,6 +105,7 @@ class Page:
         self._stop.set()
         if self._thread is not None:
             self._thread.join()
+        assert not self.unfit, "every live message is as the API describes it"
 
     async def _read(self) -> None:
         async with aiohttp.ClientSession() as session:
@@ -106,6 +116,7 @@ class Page:
                         message = await asyncio.wait_for(socket_.receive(), 0.1)
                         if message.type is not aiohttp.WSMsgType.TEXT:
                             return
+                        self.unfit += unfit_for_the_description(message.data)
                         self._take(json.loads(message.data))
 
     def _take(self, message: dict[str, Any]) -> None:
@@ -131,14 +142,28 @@ class Page:
 
 
 class LiveLine:
-    """PBX, service process, accounts `listener1`… (phones l1…), `supervisor`; all end with it."""
+    """PBX (or several), service process, accounts `listener1`… (phones l1…), `supervisor`; all end with it.
 
-    def __init__(self, folder: Path, *, listeners: int = 2, url: str = "", **sections: Any) -> None:
+    `site`: further fields of each PBX's site.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        listeners: int = 2,
+        url: str = "",
+        pbxs: tuple[str, ...] = ("pbx1",),
+        site: Mapping[str, Any] | None = None,
+        **sections: Any,
+    ) -> None:
         self.folder = folder
         self._stack = contextlib.ExitStack()
-        self.pbx: PbxUnderTest = self._stack.enter_context(
-            start_test_pbx(folder / "var", **{**_TIMES, "outbound_caller_id": "+33199003133"})
-        )
+        self.pbxs: dict[str, PbxUnderTest] = {}
+        for pbx in pbxs:
+            values = {**_TIMES, "outbound_caller_id": "+33199003133", "pbx": pbx, **(site or {})}
+            self.pbxs[pbx] = self._stack.enter_context(start_test_pbx(folder / "var", **values))
+        self.pbx = self.pbxs[pbxs[0]]
         self.http_port = free_tcp_port()
         self.url = url or f"sqlite+aiosqlite:///{folder / 'var' / 'ecoute.db'}"
         self.passwords: dict[str, str] = {}
@@ -146,14 +171,14 @@ class LiveLine:
         asyncio.run(self._prepare(listeners))
         self.settings = folder / "ecoute.toml"
         self.settings.write_text(self._toml(sections))
-        self.pbx.write_phones([PhoneAccount(f"l{n}", PASSWORD, "sip") for n in self.ids.values()])
+        for started in self.pbxs.values():
+            started.write_phones([PhoneAccount(f"l{n}", PASSWORD, "sip") for n in self.ids.values()])
         self.service: subprocess.Popen[bytes] | None = None
         self.start_service()
 
     async def _prepare(self, listeners: int) -> None:
-        keyring = load_keyring(self.folder / "var")
         store = Store(self.url)
-        await store.upgrade()
+        keyring = await open_keys(store, self.folder / "var")
         people = [(f"listener{n}", Role.LISTENER) for n in range(1, listeners + 1)]
         async with store.transaction() as session:
             await seed_sample(session)
@@ -165,7 +190,6 @@ class LiveLine:
         await store.close()
 
     def _toml(self, sections: dict[str, dict[str, Any]]) -> str:
-        ports = self.pbx.ports
         wanted: dict[str, dict[str, Any]] = {
             "http": {"port": self.http_port},
             "store": {"data_dir": str(self.folder / "var"), "url": self.url},
@@ -175,10 +199,12 @@ class LiveLine:
         for name, values in sections.items():
             wanted.setdefault(name, {}).update(values)
         text = [f"[{name}]\n" + "".join(f"{k} = {json.dumps(v)}\n" for k, v in s.items()) for name, s in wanted.items()]
-        text.append(
-            f"[[pbx]]\nid = 'pbx1'\nsip_port = {ports.sip}\nhttp_port = {ports.http}\nami_port = {ports.ami}\n"
-            f"rtp_start = {ports.rtp_start}\nrtp_end = {ports.rtp_end}\n"
-        )
+        for pbx, started in self.pbxs.items():
+            ports = started.ports
+            text.append(
+                f"[[pbx]]\nid = '{pbx}'\nsip_port = {ports.sip}\nhttp_port = {ports.http}\nami_port = {ports.ami}\n"
+                f"rtp_start = {ports.rtp_start}\nrtp_end = {ports.rtp_end}\n"
+            )
         return "\n".join(text)
 
     # --- the service
@@ -228,11 +254,11 @@ class LiveLine:
         self._stack.callback(page.close_live)
         return page
 
-    def phone(self, *usernames: str, **habits: Any) -> Phone:
+    def phone(self, *usernames: str, pbx: str = "pbx1", **habits: Any) -> Phone:
         """A SIP phone on which these listeners are registered."""
         phone = self._stack.enter_context(Phone(self.folder, **habits))
         for username in usernames:
-            phone.register(self.pbx.ports.sip, f"l{self.ids[username]}", PASSWORD)
+            phone.register(self.pbxs[pbx].ports.sip, f"l{self.ids[username]}", PASSWORD)
         return phone
 
     def listener(self, username: str, **habits: Any) -> tuple[Page, Phone]:
@@ -243,11 +269,23 @@ class LiveLine:
         until(lambda: page.one("me")["state"] == "free", f"{username} is free")
         return page, phone
 
-    def caller(self, identity: Identity = ANONYMOUS, **habits: Any) -> Caller:
+    def caller(self, identity: Identity = ANONYMOUS, pbx: str = "pbx1", **habits: Any) -> Caller:
         """Somebody rings the line."""
-        return self._stack.enter_context(Caller(self.pbx.ports.sip, self.folder, identity=identity, **habits))
+        port = self.pbxs[pbx].ports.sip
+        return self._stack.enter_context(Caller(port, self.folder, identity=identity, **habits))
 
     # --- the store, read by the test itself
+
+    def keyring(self) -> Keyring:
+        """As the service has it."""
+
+        async def opened(session: Any) -> Keyring:
+            keyring = load_keyring(self.folder / "var", create=False)
+            await unlock(session, keyring)
+            return keyring
+
+        found: Keyring = self.query(opened)
+        return found
 
     def query(self, work: Callable[[Any], Any]) -> Any:
         """What `await work(session)` gives, over an engine of the test's own."""

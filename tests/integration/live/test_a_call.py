@@ -21,7 +21,7 @@ def record(line: LiveLine, supervisor: Any, call_id: str) -> Any:
         status, found = supervisor.ask("GET", f"/calls/{call_id}")
         return found if status == 200 and found["ended_at"] else None
 
-    return until(look, "the call's record is complete")
+    return until(look, "the call's record is complete", every=0.5)
 
 
 def test_a_call_from_ring_to_record(tmp_path: Path) -> None:
@@ -36,8 +36,8 @@ def test_a_call_from_ring_to_record(tmp_path: Path) -> None:
         assert contact["call_id"] == offer["call_id"]
         assert contact["call_live"] is True
         assert contact["case_status"] == "draft"
-        board = supervisor.one("call")
-        assert (board["stage"], board["listener_name"]) == ("talking", "Listener1")
+        until(lambda: supervisor.one("call")["stage"] == "talking", "the supervisor sees it")
+        assert supervisor.one("call")["listener_name"] == "Listener1"
         phone.hang_up(reason="Q.850;cause=31")
         until(lambda: caller.was_hung_up_on, "the caller is let go")
         until(lambda: page.one("me")["state"] == "wrap-up", "the listener writes")

@@ -30,6 +30,18 @@ def test_the_phone_of_a_session_can_register_as_soon_as_it_is_handed_out(line: L
     assert page.must("POST", "/phone", {}) == given
 
 
+def test_every_page_of_a_listener_is_told_which_of_them_has_the_phone(line: LiveLine) -> None:
+    first, second = line.page("listener3"), line.page("listener3")
+    sessions = []
+    for taking in (first, second, first):
+        held = taking.must("POST", "/phone", {})["session"]
+        for page in (first, second):
+            until(lambda: page.one("me")["phone_session"] == held, "both pages know whose phone it is")  # noqa: B023
+        sessions.append(held)
+    assert sessions[0] == sessions[2] != sessions[1]
+    assert line.page("listener1").one("me")["phone_session"] not in sessions, "that is nobody else's business"
+
+
 def test_a_listener_pauses_with_a_reason_and_comes_back(line: LiveLine) -> None:
     page = line.page("listener2")
     assert page.ask("POST", "/listener/pause", {"reason": "breathing-space"})[0] == 409

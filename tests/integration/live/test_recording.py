@@ -35,8 +35,9 @@ from service.calls.model import Call, NumberKind, Result, StoredFact
 from service.calls.numbers import CallerNumbers
 from service.calls.recorder import Recorder
 from service.calls.use_cases import Archive, Recorded
-from service.cases.model import Case, Contact
-from service.keys import CallerKeyRing, Keyring
+from service.cases.model import Case, CaseNumber, Contact
+from service.cases.use_cases import number_context
+from service.keys import CallerKeyRing, Keyring, KeysError
 from service.store.engine import Store
 from tests.unit.pbx.ami_frames import eventful_call
 from tests.unit.service_base.test_keys import KEY, ring, token
@@ -145,12 +146,34 @@ async def test_a_number_that_was_discarded_does_not_come_back_from_the_journal(
     assert isinstance(entered, CallEntered)
     happened = [replace(entered, caller_token=token("0639980101")), *others]
     await store_batch(store, archive, happened)
-    assert (await stored_call(store)).number is not None
+    assert (await stored_call(store)).number_index is not None
     async with store.transaction() as session:
         await queries.forget_numbers(session, [CALL])
     await store_batch(store, archive, happened)
     call = await stored_call(store)
     assert (call.number_kind, call.number, call.number_index) == (NumberKind.GIVEN, None, None)
+
+
+async def test_the_number_of_an_answered_call_lies_under_its_case_s_key_alone(
+    store: Store, keyring: Keyring, account_id: int
+) -> None:
+    archive = Archive("pbx1", keyring, CallerNumbers(ring(("k1", KEY)), "FR"))
+    entered, *others = facts(account_id)
+    assert isinstance(entered, CallEntered)
+    await store_batch(store, archive, [replace(entered, caller_token=token("0639980101"))])
+    waiting = await stored_call(store)
+    assert waiting.number is not None, "until somebody answers, the call has it"
+    await store_batch(store, archive, others)
+    answered = await stored_call(store)
+    assert (answered.number, answered.number_kind) == (None, NumberKind.GIVEN)
+    assert answered.number_index == waiting.number_index
+    async with store.reading() as session:
+        case = (await session.scalars(select(Case))).one()
+        number = (await session.scalars(select(CaseNumber))).one()
+    assert case.wrapped_key is not None
+    assert keyring.unwrap(case.wrapped_key).open(number.sealed, number_context(case.id)) == "+33639980101"
+    with pytest.raises(KeysError):
+        keyring.open(number.sealed, number_context(case.id))
 
 
 @pytest.mark.parametrize(

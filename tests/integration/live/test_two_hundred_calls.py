@@ -18,7 +18,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from service.calls.model import Call, Result
 from service.cases.model import Case, Contact
-from service.keys import load_keyring
 from tests.integration.live.line import LiveLine, Page
 from tests.support.sip_log import SipMessage
 from tests.support.sipp import Caller, Phone
@@ -70,7 +69,7 @@ def test_callers_phones_queue_log_and_records_agree_on_two_hundred_calls(tmp_pat
 
         until(everybody_is_gone, "all calls are over", 150)
         records = until(lambda: complete_records(line), "every call has a complete record", 30)
-        keyring = load_keyring(tmp_path / "var")
+        keyring = line.keyring()
         by_number = {record.number_index: record for record in records}
         call_of = {number: by_number[keyring.blind_index(number)].call_id for number in numbers}
         said_by_sipp = outcomes_of_sipp(line, callers, phone, call_of)

@@ -41,9 +41,12 @@ Hire = Callable[..., Awaitable[Viewer]]
 NOW = datetime(2026, 9, 14, 10, 0, tzinfo=UTC)
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def cheap_passwords() -> Iterator[None]:
-    """argon2id with the least work: these tests sign in hundreds of times. The real cost: tests/unit/service_base."""
+    """argon2id with the least work: these tests sign in hundreds of times. The real cost: tests/unit/service_base.
+
+    Undone after each file: other tests of the same process are about the real cost.
+    """
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(passwords, "_HASHER", PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
         passwords._nobody.cache_clear()

@@ -19,6 +19,7 @@ from service.accounts.use_cases import make_account
 from service.audit import routes as audit_routes
 from service.cases import routes as case_routes
 from service.cases.use_cases import OpenedContact, open_contact
+from service.drafts import routes as draft_routes
 from service.http.app import create_app
 from service.http.keys import Change
 from service.http.options import HttpOptions
@@ -44,7 +45,7 @@ async def live_feed(visit: Visit) -> web.StreamResponse:
     return response
 
 
-TABLES = (account_routes.routes, case_routes.routes, audit_routes.routes, live)
+TABLES = (account_routes.routes, case_routes.routes, draft_routes.routes, audit_routes.routes, live)
 
 
 @dataclass

@@ -7,7 +7,7 @@ import io
 import sqlite3
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import aiohttp
 import pytest
@@ -15,6 +15,7 @@ from aiohttp import WSServerHandshakeError
 from yarl import URL
 
 from service.accounts.rights import Role
+from service.http.errors import FaultId
 from service.http.keys import ContactChanged, SessionEnded
 from tests.integration.store.site import API, Open, Site
 
@@ -143,6 +144,9 @@ async def test_a_body_that_does_not_fit_is_told_with_its_field_and_never_repeate
     async with client.put(f"{API}/contacts/1/notes", data=io.BytesIO(body), headers=headers) as response:
         got, error = await answer_of(response)
     assert (got, error["error"]["id"], error["error"].get("field")) == (status, error_id, field_name)
+    if error_id == "body-unfit":
+        assert error["error"]["faults"][0]["field"] == field_name
+        assert error["error"]["faults"][0]["id"] in get_args(FaultId)
 
 
 async def test_a_form_of_another_site_is_no_json(site: Site) -> None:

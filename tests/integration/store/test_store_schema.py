@@ -14,10 +14,10 @@ from sqlalchemy.exc import IntegrityError, StatementError
 
 from service.accounts.model import Account, FailedSignIn
 from service.cases.model import ReferenceCounter
-from service.keys import Keyring, KeysError
+from service.keys import Keyring
 from service.store.engine import Store
 from service.store.model import CallerKey
-from service.store.secrets import check_master_key, current_caller_key, load_caller_keys, rotate_caller_key
+from service.store.secrets import current_caller_key, load_caller_keys, rotate_caller_key
 from service.store.sql import count_up, insert_once
 from service.store.tables import metadata
 from tests.integration.store.conftest import NOW
@@ -138,17 +138,6 @@ async def test_a_database_error_does_not_carry_the_statement_s_values(store: Sto
 
 
 # --- keys in the store ------------------------------------------------------------------------------------------------
-
-
-async def test_a_store_refuses_another_master_key(store: Store, keyring: Keyring) -> None:
-    async with store.transaction() as session:
-        await check_master_key(session, keyring)
-    async with store.transaction() as session:
-        await check_master_key(session, keyring)
-    with pytest.raises(KeysError) as caught:
-        async with store.transaction() as session:
-            await check_master_key(session, Keyring(bytes(32)))
-    assert caught.value.id == "master-key-foreign"
 
 
 async def test_caller_keys_of_the_past_are_kept_and_the_newest_is_current(store: Store, keyring: Keyring) -> None:

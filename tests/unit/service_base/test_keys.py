@@ -12,7 +12,9 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.keys import CallerKeyRing, Keyring, KeysError, Sealed, load_keyring, new_caller_key
+from service.keys import CallerKeyRing, DataKey, Keyring, KeysError, Sealed, load_keyring, new_caller_key
+from service.keys.files import new_master_key, retire_all_but
+from service.keys.ring import sealed_by
 
 KEYRING = Keyring(bytes(range(32)))
 KEY = "LabKey0123456789"
@@ -195,3 +197,70 @@ def test_a_new_caller_key_has_the_length_that_the_dialplan_needs() -> None:
     assert (key_id + key).isalnum()
     assert new_caller_key() != (key_id, key)
     assert os.fsencode(key) == key.encode()
+
+
+# --- another master key -----------------------------------------------------------------------------------------------
+
+OLD, NEW = bytes(range(32)), bytes(range(1, 33))
+
+
+@given(st.text(), st.text(max_size=20))
+def test_what_is_sealed_anew_opens_with_the_new_master_key_alone(text: str, context: str) -> None:
+    both = Keyring(OLD, NEW)
+    key, wrapped = both.new_data_key()
+    note, secret = key.seal(text, context), both.seal(text, context)
+    both.seal_with(Keyring(NEW).fingerprint)
+    anew = both.rewrap(wrapped), both.rewrap(secret)
+    new, old = Keyring(NEW), Keyring(OLD)
+    assert new.unwrap(anew[0]).open(note, context) == new.open(anew[1], context) == text
+    assert [both.rewrap(value) for value in anew] == list(anew), "once is enough"
+    for opener in (lambda: old.unwrap(anew[0]), lambda: old.open(anew[1], context), lambda: new.open(secret, context)):
+        with pytest.raises(KeysError) as caught:
+            opener()
+        assert caught.value.id == "master-key-unknown"
+
+
+def test_a_key_that_came_meanwhile_is_found_by_its_id(tmp_path: Path) -> None:
+    keyring = load_keyring(tmp_path)
+    fingerprint = new_master_key(tmp_path)
+    file = tmp_path / "secrets" / f"master-{fingerprint[:8]}.key"
+    assert file.stat().st_mode & 0o777 == 0o600
+    other = load_keyring(tmp_path)
+    other.seal_with(fingerprint)
+    assert keyring.open(other.seal("text", "c"), "c") == "text"
+    file.unlink()
+    with pytest.raises(KeysError, match=f"master-{fingerprint[:8]}.key"):
+        load_keyring(tmp_path).open(other.seal("text", "c"), "c")
+
+
+def test_a_key_s_head_says_which_master_key_sealed(tmp_path: Path) -> None:
+    assert sealed_by(KEYRING.seal("a", "c")) == KEYRING.known[0] == KEYRING.fingerprint[:8]
+    assert sealed_by(DataKey(bytes(32)).seal("a", "c")) is None
+
+
+def test_old_keys_are_put_away_whole_wherever_that_was_interrupted(tmp_path: Path) -> None:
+    first = load_keyring(tmp_path).fingerprint
+    second = new_master_key(tmp_path)
+    place = tmp_path / "secrets"
+    before = {path.name: path.read_bytes() for path in place.iterdir()}
+    retire_all_but(tmp_path, second)
+    away = place / "retired" / f"master-{first[:8]}.key"
+    assert (place / "master.key").read_bytes() == before[f"master-{second[:8]}.key"]
+    assert away.read_bytes() == before["master.key"]
+    # killed after the copy, before the new one took its name
+    for name, content in before.items():
+        (place / name).write_bytes(content)
+        (place / name).chmod(0o600)
+    retire_all_but(tmp_path, second)
+    assert sorted(path.name for path in place.glob("*.key")) == ["master.key"]
+    assert load_keyring(tmp_path).fingerprint == second
+    assert away.read_bytes() == before["master.key"]
+
+
+def test_a_draft_of_a_killed_process_does_not_keep_a_retired_key_alive(tmp_path: Path) -> None:
+    load_keyring(tmp_path)
+    draft = tmp_path / "secrets" / ".master.0123"
+    os.link(tmp_path / "secrets" / "master.key", draft)
+    os.utime(draft, (0, 0))
+    retire_all_but(tmp_path, new_master_key(tmp_path))
+    assert not draft.exists()

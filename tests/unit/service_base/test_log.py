@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import ast
 import io
 import json
 import logging
+import sys
+import threading
 import warnings
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,10 +25,12 @@ CALL = "3f2b8c1e-0d4a-4b6e-9f10-6399801010ab"
 def lines() -> Iterator[io.StringIO]:
     root = logging.getLogger()
     before = (root.handlers[:], root.level, structlog.get_config())
+    hooks = (sys.excepthook, threading.excepthook, sys.unraisablehook)
     stream = io.StringIO()
     log.configure(level="debug", as_json=True, stream=stream)
     yield stream
     root.handlers[:], config = before[0], before[2]
+    sys.excepthook, threading.excepthook, sys.unraisablehook = hooks
     root.setLevel(before[1])
     structlog.configure(**config)
 
@@ -74,6 +80,79 @@ def test_personal_data_is_withheld_whatever_its_key(lines: io.StringIO, values: 
     text = lines.getvalue()
     for secret in ("63998", "39 98", "39.98", "Marie", "marie", "frère", "k7mpq", "abc"):
         assert secret not in text
+
+
+def test_a_line_with_a_key_that_nobody_listed_says_so_and_keeps_its_sentence(lines: io.StringIO) -> None:
+    structlog.get_logger("service").error("it failed", action="failed", their_name="Marie", size=3, batches="06")
+    line = _last(lines)
+    assert (line["event"], line["action"], line["refused"]) == ("it failed", "failed", "batches size their_name")
+    assert (line["their_name"], line["size"], line["batches"]) == ("withheld", "withheld", "withheld")
+
+
+def test_a_hash_of_the_audit_trail_is_shown_whole_and_nothing_else_under_its_key(lines: io.StringIO) -> None:
+    whole = "0639980101" + "a" * 54
+    structlog.get_logger("service").info("the trail reaches to here", hash=whole)
+    assert _last(lines)["hash"] == whole
+    structlog.get_logger("service").info("the trail reaches to here", hash="0639980101")
+    assert _last(lines)["hash"] == "withheld"
+
+
+@pytest.mark.parametrize("name", ["master-12345678.key", "master-0639980a.key"])
+def test_the_name_of_a_key_file_is_shown_whole_and_nothing_that_only_looks_like_it(
+    lines: io.StringIO, name: str
+) -> None:
+    structlog.get_logger("service").error("a key is missing", detail=name)
+    assert _last(lines)["detail"] == name
+    structlog.get_logger("service").error("a key is missing", detail="master-0639980101.key")
+    assert _last(lines)["detail"] == "master-….key"
+
+
+_LEVELS = {"debug", "info", "warning", "error", "exception", "critical", "log"}
+_OUR_CODE = [file for room in ("service", "pbx") for file in Path(room).rglob("*.py") if "frontend" not in file.parts]
+
+
+def log_calls(source: str) -> list[ast.Call]:
+    """Calls of a logger: by our convention it is called `log` or `_log`."""
+    return [
+        node
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr in _LEVELS
+        and isinstance(node.func.value, ast.Name)
+        and node.func.value.id in {"log", "_log", "logger", "_logger"}
+    ]
+
+
+def faults_of(call: ast.Call) -> list[str]:
+    """What a log call must not have: a key that is not listed, or a sentence that is put together."""
+    allowed = log.SHOWN | log.FIGURES | {"hash", "exc_info"}
+    faults = [str(keyword.arg) for keyword in call.keywords if keyword.arg not in allowed]
+    sentence = call.args[0] if call.args else None
+    if not (isinstance(sentence, ast.Constant) and isinstance(sentence.value, str)):
+        faults.append("its sentence is not written out")
+    return faults
+
+
+def test_every_log_call_of_the_source_uses_listed_keys_and_a_written_sentence() -> None:
+    found = {f"{file}:{call.lineno}": faults_of(call) for file in _OUR_CODE for call in log_calls(file.read_text())}
+    assert len(found) > 20
+    assert {place: faults for place, faults in found.items() if faults} == {}
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        '_log.info("a call", caller_number=number)',
+        '_log.info(f"a call of {number}")',
+        "_log.info(sentence)",
+        '_log.warning("a call", **everything)',
+        'log.error("%s called" % number)',
+    ],
+)
+def test_a_seeded_log_call_that_could_tell_is_found(source: str) -> None:
+    (call,) = log_calls(source)
+    assert faults_of(call)
 
 
 def test_an_exception_shows_its_class_and_place_and_not_what_it_quotes(lines: io.StringIO) -> None:
@@ -132,6 +211,42 @@ def test_the_readable_form_is_as_discreet(lines: io.StringIO) -> None:
     assert "ValueError" in text
     assert "Marie" not in text
     assert "63998" not in text.replace(CALL, "")
+
+
+def test_a_line_that_cannot_be_put_together_quotes_nothing(
+    lines: io.StringIO, capfd: pytest.CaptureFixture[str]
+) -> None:
+    logging.getLogger("pbx.link").warning("from %s came %d", "pbx1", 33639980101)
+    logging.getLogger("pbx.link").warning("from %s came %d so far", "pbx1", 3)
+    said = lines.getvalue() + "".join(capfd.readouterr())
+    assert "from pbx1 came 3 so far" in said
+    assert not [secret for secret in ("63998", "Traceback") if secret in said]
+
+
+def test_a_line_that_cannot_be_written_quotes_nothing(
+    lines: io.StringIO, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> str:
+        raise RuntimeError("Marie")
+
+    monkeypatch.setattr(logging.getLogger().handlers[0], "format", broken)
+    logging.getLogger("pbx.link").warning("from %s", "+33639980101")
+    said = lines.getvalue() + "".join(capfd.readouterr())
+    assert "could not be written" in said
+    assert not [secret for secret in ("63998", "Marie") if secret in said]
+
+
+def test_an_error_that_nobody_caught_quotes_nothing(lines: io.StringIO, capfd: pytest.CaptureFixture[str]) -> None:
+    thread = threading.Thread(target=lambda: int("+33639980101 of Marie"))
+    thread.start()
+    thread.join()
+    try:
+        int("Marie")
+    except ValueError as error:
+        sys.excepthook(type(error), error, error.__traceback__)
+    said = lines.getvalue() + "".join(capfd.readouterr())
+    assert said.count("builtins.ValueError") == 2
+    assert not [secret for secret in ("63998", "Marie") if secret in said]
 
 
 def test_our_own_packages_lines_name_the_pbx_but_fill_in_no_number(lines: io.StringIO) -> None:

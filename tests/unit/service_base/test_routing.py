@@ -16,7 +16,7 @@ from aiohttp.test_utils import TestServer
 from service.accounts.rights import Right, Role, rights_of
 from service.http.app import UndeclaredRoute, create_app
 from service.http.openapi import describe
-from service.http.options import HttpOptions, client_address, origin_of, own_origins
+from service.http.options import HttpOptions, asked_encrypted, client_address, origin_of, own_origins
 from service.http.routing import PUBLIC, SIGNED_IN, Nothing, Route, RouteTable, Visit, Wire, all_routes
 from service.keys import Keyring
 from service.numbers import normalise
@@ -126,7 +126,7 @@ def test_the_description_tells_paths_bodies_rights_and_errors() -> None:
         ("after", "query", "integer"),
     ]
     assert post["requestBody"]["content"]["application/json"]["schema"] == {"$ref": "#/components/schemas/Question"}
-    assert set(post["responses"]) == {"201", "default"}
+    assert set(post["responses"]) == {"201", "401", "403", "413", "422", "503", "default"}
     assert {"Answer", "Question", "ErrorOut"} <= set(described["components"]["schemas"])
 
 
@@ -150,7 +150,8 @@ def test_the_whole_description_is_the_same_bytes_each_time_and_every_reference_i
     first = _whole("1")
     assert _whole("2") == first
     described = json.loads(first)
-    defined = {f"#/components/schemas/{name}" for name in described["components"]["schemas"]}
+    parts = described["components"]
+    defined = {f"#/components/{part}/{name}" for part in ("schemas", "responses") for name in parts[part]}
     assert _references(described) <= defined
     assert {"/api/v1/session", "/api/v1/contacts/{contact_id}/notes"} <= set(described["paths"])
 
@@ -184,7 +185,26 @@ def test_a_forwarded_address_is_believed_from_a_trusted_proxy_alone() -> None:
     assert client_address("127.0.0.1", [], trusting) == "127.0.0.1"
     assert client_address("192.0.2.1", ["203.0.113.9"], trusting) == "192.0.2.1"
     assert client_address("127.0.0.1", ["nonsense"], trusting) == "nonsense"
+    assert client_address("::ffff:127.0.0.1", ["192.0.2.7:50123"], trusting) == "192.0.2.7"
+    assert client_address("127.0.0.1", ["[2001:db8::7]:443"], trusting) == "2001:db8::7"
+    assert client_address("::ffff:192.0.2.1", [], trusting) == "192.0.2.1"
     assert client_address("127.0.0.1", ["192.0.2.7"], HttpOptions(origins=frozenset())) == "127.0.0.1"
+
+
+@pytest.mark.parametrize(
+    ("origins", "host", "encrypted"),
+    [
+        ({"https://ecoute.example", "http://localhost:8080"}, "ecoute.example", True),
+        ({"https://ecoute.example", "http://localhost:8080"}, "localhost:8080", False),
+        ({"https://ecoute.example:8443", "http://localhost:8080"}, "ecoute.example:8443", True),
+        ({"https://ecoute.example", "http://ecoute.example"}, "ecoute.example", False),
+        ({"https://ecoute.example"}, "other.example", False),
+    ],
+)
+def test_a_host_is_ours_by_https_alone_as_far_as_our_addresses_say(
+    origins: set[str], host: str, encrypted: bool
+) -> None:
+    assert asked_encrypted(host, HttpOptions(origins=frozenset(origins))) == encrypted
 
 
 def _networks(*texts: str) -> tuple[Any, ...]:

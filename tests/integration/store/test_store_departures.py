@@ -1,0 +1,126 @@
+"""Who leaves: their pages close, nobody rings them, and the PBX forgets their phone once their call is over."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from pbx.commands import ReloadPhones, RemoveMember
+from pbx.layout import Layout
+from service.accounts import signing, use_cases
+from service.accounts.rights import Role
+from service.accounts.signing import SignedIn
+from service.keys import Keyring
+from service.listeners.departures import Departures
+from service.listeners.phones import Phones
+from service.push.audiences import EVERYBODY
+from service.push.hub import Reader
+from service.store.engine import Store
+from tests.fakes.links import TakingLink
+from tests.integration.rights.house import quiet_line
+from tests.integration.store.conftest import NOW
+from tests.unit.service_live.worlds import PBX, member, talking
+
+
+@dataclass
+class Stage:
+    """A listener with a phone and a page, who serves the queue, and what looks after departures."""
+
+    store: Store
+    keyring: Keyring
+    signed_in: SignedIn
+    phones: Phones
+    link: TakingLink
+    layout: Layout
+    departures: Departures
+    reader: Reader
+
+    def known_phones(self) -> list[str]:
+        """Endpoints in the PBX's file."""
+        text = self.layout.phones.read_text(encoding="utf-8") if self.layout.phones.exists() else ""
+        return sorted({line[1 : line.index("]")] for line in text.splitlines() if line.startswith("[")})
+
+    async def look(self) -> None:
+        """One round."""
+        for part in (self.departures.close_pages, self.departures.leave_queues, self.departures.forget_phones):
+            await part()
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+@pytest.fixture
+async def stage(store: Store, keyring: Keyring, tmp_path: Path) -> Stage:
+    async with store.transaction() as session:
+        made = await use_cases.make_account(
+            session, keyring, username="lise", display_name="Lise", roles=(Role.LISTENER,), at=NOW
+        )
+    at = _now()
+    signed_in = await signing.sign_in(
+        store, keyring, username="lise", password=made.password, address="192.0.2.7", at=at
+    )
+    async with store.transaction() as session:
+        await use_cases.take_phone(session, keyring, signed_in.viewer, at)
+    live = quiet_line(store, keyring)
+    link = live.links[PBX]
+    assert isinstance(link, TakingLink)
+    layout = Layout.of(tmp_path, PBX)
+    layout.phones.parent.mkdir(parents=True)
+    phones = Phones(store, keyring, link, layout, in_call=live.world.accounts_in_call)
+    await phones.synchronise()
+    departures = Departures(store, live)
+    departures.phones.append(phones)
+    interface = f"PJSIP/l{made.account_id}"
+    line = live.world.lines[PBX]
+    line.state.members[interface] = member(interface)
+    line.state.calls["c1"] = talking("c1", interface)
+    reader = Reader([EVERYBODY], made.account_id, signed_in.viewer.session_id)
+    live.board.join(reader)
+    return Stage(store, keyring, signed_in, phones, link, layout, departures, reader)
+
+
+async def test_while_nothing_ends_nothing_is_touched(stage: Stage) -> None:
+    endpoint = f"l{stage.signed_in.viewer.account_id}"
+    assert stage.known_phones() == [endpoint]
+    asked = len(stage.link.taken)
+    await stage.look()
+    assert len(stage.link.taken) == asked
+    assert not stage.reader.dismissed
+
+
+async def test_who_leaves_in_mid_call_keeps_the_phone_until_the_call_is_over(stage: Stage) -> None:
+    account_id = stage.signed_in.viewer.account_id
+    async with stage.store.transaction() as session:
+        await use_cases.set_active(session, stage.keyring, username="lise", active=False, at=_now())
+    await stage.look()
+    assert stage.reader.dismissed, "the page is closed"
+    assert [one for one in stage.link.taken if isinstance(one, RemoveMember)], "nobody rings them"
+    assert stage.known_phones() == [f"l{account_id}"], "the conversation goes on"
+    await stage.phones.synchronise()  # as when a colleague signs in meanwhile
+    assert stage.known_phones() == [f"l{account_id}"]
+    del stage.departures._live.world.lines[PBX].state.calls["c1"]
+    await stage.look()
+    assert stage.known_phones() == ["l0"], "the file is never empty: an account that is nobody's stands in it"
+    assert isinstance(stage.link.taken[-1], ReloadPhones)
+
+
+async def test_signing_out_everywhere_closes_pages_and_takes_the_phone_but_not_the_membership(stage: Stage) -> None:
+    async with stage.store.transaction() as session:
+        await use_cases.sign_out_everywhere(session, stage.keyring, username="lise", at=_now())
+    del stage.departures._live.world.lines[PBX].state.calls["c1"]
+    await stage.look()
+    assert stage.reader.dismissed
+    assert stage.known_phones() == ["l0"]
+    assert not [one for one in stage.link.taken if isinstance(one, RemoveMember)]
+
+
+async def test_after_a_restart_a_phone_that_should_be_gone_goes(stage: Stage) -> None:
+    async with stage.store.transaction() as session:
+        await use_cases.set_active(session, stage.keyring, username="lise", active=False, at=_now())
+    fresh = Phones(stage.store, stage.keyring, stage.link, stage.layout, in_call=lambda: ())  # type: ignore[arg-type]
+    await fresh.synchronise()
+    assert stage.known_phones() == ["l0"]
