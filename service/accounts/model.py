@@ -1,10 +1,10 @@
-"""Accounts, their roles, sessions, and failed sign-ins."""
+"""Accounts, their roles, sessions, second steps, and failed sign-ins."""
 
 from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import ForeignKey, Index, String
+from sqlalchemy import BigInteger, ForeignKey, Index, String, false
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from service.accounts.rights import Role
@@ -44,25 +44,54 @@ class AccountRole(Base):
 class SignedInSession(Base):
     """One sign-in of one browser. The cookie's token is kept as a hash; the phone's password is sealed.
 
-    Ends by signing out, or `SESSION_LASTS` after it was last used. No end of a session ends a call: the phone speaks
-    with the PBX alone.
+    The token is renewed while it is used; the one before opens until the new one came back, and a little longer, so
+    that requests under way and an answer that got lost sign nobody out. Ends by signing out, by being ended from
+    elsewhere, or `SESSION_LASTS` after it was last used. No end of a session ends a call: the phone speaks with the
+    PBX alone, and is known there until the call is over.
     """
 
     __tablename__ = "sessions"
-    __table_args__ = (Index(None, "account_id", "phone_asked_at"),)
+    __table_args__ = (Index(None, "account_id", "phone_asked_at"), Index(None, "previous_hash"))
 
     id: Mapped[RowId] = mapped_column(primary_key=True)
     token_hash: Mapped[str] = mapped_column(String(64), unique=True)
+    previous_hash: Mapped[str | None] = mapped_column(String(64))  #: of the token before
+    rotated_at: Mapped[datetime | None]  #: when the token was renewed last
+    confirmed_at: Mapped[datetime | None]  #: when the new token came back for the first time
     account_id: Mapped[RowId] = mapped_column(ForeignKey("accounts.id", ondelete="CASCADE"))
     made_at: Mapped[datetime]
     used_at: Mapped[datetime]
+    ended_at: Mapped[datetime | None]  #: kept for a while after, for a phone that is still in a call
+    must_enrol: Mapped[bool] = mapped_column(server_default=false())  #: no right but to set up a second step
     phone_password: Mapped[Sealed]
     phone_asked_at: Mapped[datetime | None]  #: the account's phone is the session that asked last
     account: Mapped[Account] = relationship(lazy="joined", innerjoin=True)
 
 
+class SecondStep(Base):
+    """The second step of an account's sign-in: one-time codes by the clock (RFC 6238). Holds once confirmed."""
+
+    __tablename__ = "second_steps"
+
+    account_id: Mapped[RowId] = mapped_column(ForeignKey("accounts.id", ondelete="CASCADE"), primary_key=True)
+    secret: Mapped[Sealed]
+    made_at: Mapped[datetime]
+    confirmed_at: Mapped[datetime | None]
+    last_step: Mapped[int] = mapped_column(BigInteger, server_default="0")  #: of the last code taken; none is twice
+
+
+class RecoveryCode(Base):
+    """A code that stands in once for a lost telephone. 79 random bits: a plain hash suffices."""
+
+    __tablename__ = "recovery_codes"
+
+    account_id: Mapped[RowId] = mapped_column(ForeignKey("accounts.id", ondelete="CASCADE"), primary_key=True)
+    code_hash: Mapped[str] = mapped_column(String(64), primary_key=True)
+    used_at: Mapped[datetime | None]
+
+
 class FailedSignIn(Base):
-    """A failed sign-in, for the rate limit alone: name and address as keyed hashes, kept for minutes."""
+    """A failed attempt (sign-in, code, own password), for the limit alone: keyed hashes, kept for minutes."""
 
     __tablename__ = "failed_sign_ins"
     __table_args__ = (Index(None, "username_index", "at"), Index(None, "address_index", "at"))

@@ -21,7 +21,16 @@ _GROUP: Final = 5
 
 def random_password() -> str:
     """A password to be shown once: `k7mpq-…`, 98 bits."""
-    return "-".join("".join(secrets.choice(_READABLE) for _ in range(_GROUP)) for _ in range(_GROUPS))
+    return _random(_GROUPS, _GROUP)
+
+
+def random_code() -> str:
+    """A recovery code, to be written down: `k7mp-…`, 79 bits."""
+    return _random(4, 4)
+
+
+def _random(groups: int, letters: int) -> str:
+    return "-".join("".join(secrets.choice(_READABLE) for _ in range(letters)) for _ in range(groups))
 
 
 async def hashed(password: str) -> str:

@@ -1,6 +1,6 @@
 """Why a listener pauses. Data, not code: the keys travel to the PBX, the labels to the page.
 
-Never asked for an explanation; `breathing-space` is in no figure at all (DOMAIN.md).
+Never asked for an explanation; `breathing-space` is in no figure at all.
 """
 
 from __future__ import annotations

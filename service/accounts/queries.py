@@ -1,14 +1,15 @@
-"""SQL of accounts, sessions and failed sign-ins."""
+"""SQL of accounts, sessions, second steps and failed attempts."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import Select, and_, delete, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import contains_eager
 
-from service.accounts.model import Account, FailedSignIn, SignedInSession
+from service.accounts.model import Account, FailedSignIn, RecoveryCode, SecondStep, SignedInSession
 
 
 async def account_by_username(session: AsyncSession, username: str) -> Account | None:
@@ -27,14 +28,34 @@ async def display_names(session: AsyncSession) -> dict[int, str]:
     return {row.id: row.display_name for row in rows}
 
 
-async def session_by_hash(session: AsyncSession, token_hash: str, used_after: datetime) -> SignedInSession | None:
-    """The live session of a token, its account active."""
+async def account_for_update(session: AsyncSession, account_id: int) -> Account:
+    """The account, locked until the transaction ends."""
+    statement = select(Account).where(Account.id == account_id).with_for_update(of=Account)
+    return (await session.scalars(statement.execution_options(populate_existing=True))).one()
+
+
+# --- sessions ---------------------------------------------------------------------------------------------------------
+
+
+async def session_by_hash(
+    session: AsyncSession, token_hash: str, *, used_after: datetime, confirmed_after: datetime
+) -> SignedInSession | None:
+    """The live session of a token, its account active. The token before counts until the new one came back.
+
+    `confirmed_after`: and a little longer, for requests that were under way.
+    """
+    not_yet_back = or_(SignedInSession.confirmed_at.is_(None), SignedInSession.confirmed_at > confirmed_after)
     return await session.scalar(
         select(SignedInSession)
         .join(SignedInSession.account)
+        .options(contains_eager(SignedInSession.account))
         .where(
-            SignedInSession.token_hash == token_hash,
+            or_(
+                SignedInSession.token_hash == token_hash,
+                and_(SignedInSession.previous_hash == token_hash, not_yet_back),
+            ),
             SignedInSession.used_at > used_after,
+            SignedInSession.ended_at.is_(None),
             Account.active,
         )
     )
@@ -45,45 +66,203 @@ async def touch_session(session: AsyncSession, session_id: int, at: datetime) ->
     await session.execute(update(SignedInSession).where(SignedInSession.id == session_id).values(used_at=at))
 
 
-async def delete_session(session: AsyncSession, session_id: int) -> None:
-    """Signed out."""
-    await session.execute(delete(SignedInSession).where(SignedInSession.id == session_id))
-
-
-async def delete_sessions_before(session: AsyncSession, used_before: datetime) -> None:
-    """Forgotten sign-ins."""
-    await session.execute(delete(SignedInSession).where(SignedInSession.used_at <= used_before))
-
-
-async def sessions_of(session: AsyncSession, account_id: int) -> Sequence[SignedInSession]:
-    """The account's sessions."""
-    return (await session.scalars(select(SignedInSession).where(SignedInSession.account_id == account_id))).all()
-
-
-async def phone_sessions(session: AsyncSession, used_after: datetime) -> Sequence[SignedInSession]:
-    """For each active account the session that asked for the phone last, by account."""
-    ranked = (
-        select(
-            SignedInSession.id,
-            func.row_number()
-            .over(
-                partition_by=SignedInSession.account_id,
-                order_by=(SignedInSession.phone_asked_at.desc(), SignedInSession.id.desc()),
-            )
-            .label("rank"),
+async def confirm_token(session: AsyncSession, session_id: int, token_hash: str, at: datetime) -> None:
+    """The new token came back: from now on the one before counts only for requests that were under way."""
+    await session.execute(
+        update(SignedInSession)
+        .where(
+            SignedInSession.id == session_id,
+            SignedInSession.token_hash == token_hash,
+            SignedInSession.confirmed_at.is_(None),
         )
-        .where(SignedInSession.phone_asked_at.is_not(None), SignedInSession.used_at > used_after)
-        .subquery()
+        .values(confirmed_at=at)
     )
+
+
+async def token_holds(session: AsyncSession, session_id: int, token_hash: str) -> bool:
+    """Whether this is (still) the session's newest token, and the session goes on."""
+    statement = select(SignedInSession.id).where(
+        SignedInSession.id == session_id,
+        SignedInSession.token_hash == token_hash,
+        SignedInSession.ended_at.is_(None),
+    )
+    return await session.scalar(statement) is not None
+
+
+async def session_of_any_token(session: AsyncSession, token_hash: str) -> SignedInSession | None:
+    """The session whose newest token this is, or the one before: however long ago, and ended or not."""
+    return await session.scalar(
+        select(SignedInSession)
+        .join(SignedInSession.account)
+        .options(contains_eager(SignedInSession.account))
+        .where(or_(SignedInSession.token_hash == token_hash, SignedInSession.previous_hash == token_hash))
+    )
+
+
+async def rotate_token(session: AsyncSession, session_id: int, old_hash: str, new_hash: str, at: datetime) -> None:
+    """A new token. Nothing changes where another request was first."""
+    renewed = {"previous_hash": old_hash, "token_hash": new_hash, "rotated_at": at, "confirmed_at": None, "used_at": at}
+    await session.execute(
+        update(SignedInSession)
+        .where(SignedInSession.id == session_id, SignedInSession.token_hash == old_hash)
+        .values(renewed)
+    )
+
+
+async def end_sessions(
+    session: AsyncSession, account_id: int, at: datetime, *, only: int | None = None, spare: int | None = None
+) -> Sequence[int]:
+    """End the account's sessions: all, `only` one, or all but `spare`. Ids of those that ended now."""
+    statement = (
+        update(SignedInSession)
+        .where(SignedInSession.account_id == account_id, SignedInSession.ended_at.is_(None))
+        .values(ended_at=at)
+        .returning(SignedInSession.id)
+    )
+    if only is not None:
+        statement = statement.where(SignedInSession.id == only)
+    if spare is not None:
+        statement = statement.where(SignedInSession.id != spare)
+    return (await session.scalars(statement)).all()
+
+
+async def forget_sessions(session: AsyncSession, *, used_before: datetime, ended_before: datetime) -> None:
+    """Sign-ins that were forgotten, or ended some time ago."""
+    await session.execute(
+        delete(SignedInSession).where(
+            or_(SignedInSession.used_at <= used_before, SignedInSession.ended_at <= ended_before)
+        )
+    )
+
+
+async def sessions_of(session: AsyncSession, account_id: int, used_after: datetime) -> Sequence[SignedInSession]:
+    """The account's live sessions, the last used first."""
     return (
         await session.scalars(
             select(SignedInSession)
-            .join(ranked, ranked.c.id == SignedInSession.id)
-            .join(SignedInSession.account)
-            .where(ranked.c.rank == 1, Account.active)
-            .order_by(SignedInSession.account_id)
+            .where(
+                SignedInSession.account_id == account_id,
+                SignedInSession.ended_at.is_(None),
+                SignedInSession.used_at > used_after,
+            )
+            .order_by(SignedInSession.used_at.desc(), SignedInSession.id.desc())
         )
     ).all()
+
+
+async def live_session_ids(session: AsyncSession, session_ids: Collection[int]) -> set[int]:
+    """Which of these sessions still hold."""
+    rows = await session.scalars(
+        select(SignedInSession.id)
+        .join(Account, Account.id == SignedInSession.account_id)
+        .where(SignedInSession.id.in_(session_ids), SignedInSession.ended_at.is_(None), Account.active)
+    )
+    return set(rows)
+
+
+async def ended_accounts(session: AsyncSession, account_ids: Collection[int]) -> set[int]:
+    """Which of these accounts are no longer active."""
+    rows = await session.scalars(select(Account.id).where(Account.id.in_(account_ids), ~Account.active))
+    return set(rows)
+
+
+# --- phones -----------------------------------------------------------------------------------------------------------
+
+
+def _phone_ids(used_after: datetime, in_call: Collection[int]) -> Select[int, int]:
+    """(account, session) that asked for the phone last; ended ones only for accounts that are in a call."""
+    holds = and_(SignedInSession.ended_at.is_(None), Account.active, SignedInSession.used_at > used_after)
+    newest = (SignedInSession.phone_asked_at.desc(), SignedInSession.id.desc())
+    ranked = (
+        select(
+            SignedInSession.account_id,
+            SignedInSession.id,
+            func.row_number().over(partition_by=SignedInSession.account_id, order_by=newest).label("rank"),
+        )
+        .join(Account, Account.id == SignedInSession.account_id)
+        .where(SignedInSession.phone_asked_at.is_not(None), or_(holds, SignedInSession.account_id.in_(in_call)))
+        .subquery()
+    )
+    return select(ranked.c.account_id, ranked.c.id).where(ranked.c.rank == 1).order_by(ranked.c.account_id)
+
+
+async def phone_holders(session: AsyncSession, used_after: datetime, in_call: Collection[int]) -> dict[int, int]:
+    """Account → the session that its phone belongs to."""
+    rows = await session.execute(_phone_ids(used_after, in_call))
+    return {row[0]: row[1] for row in rows}
+
+
+async def phones_were_asked(session: AsyncSession) -> bool:
+    """Whether any session, ended ones too, asked for a phone."""
+    asked = select(SignedInSession.id).where(SignedInSession.phone_asked_at.is_not(None)).limit(1)
+    return await session.scalar(asked) is not None
+
+
+async def phone_sessions(
+    session: AsyncSession, used_after: datetime, in_call: Collection[int]
+) -> Sequence[SignedInSession]:
+    """For each account the session that asked for the phone last, by account."""
+    wanted = _phone_ids(used_after, in_call).subquery()
+    return (
+        await session.scalars(
+            select(SignedInSession).join(wanted, wanted.c.id == SignedInSession.id).order_by(SignedInSession.account_id)
+        )
+    ).all()
+
+
+# --- second step ------------------------------------------------------------------------------------------------------
+
+
+async def second_step(session: AsyncSession, account_id: int, *, lock: bool = False) -> SecondStep | None:
+    """The account's second step, confirmed or not. `lock`: until the transaction ends."""
+    statement = select(SecondStep).where(SecondStep.account_id == account_id)
+    if lock:
+        statement = statement.with_for_update().execution_options(populate_existing=True)
+    return await session.scalar(statement)
+
+
+async def remove_second_step(session: AsyncSession, account_id: int) -> None:
+    """With its recovery codes."""
+    await session.execute(delete(RecoveryCode).where(RecoveryCode.account_id == account_id))
+    await session.execute(delete(SecondStep).where(SecondStep.account_id == account_id))
+
+
+async def use_recovery_code(session: AsyncSession, account_id: int, code_hash: str, at: datetime) -> bool:
+    """Once; false where there is none such, or it was used."""
+    used = await session.scalars(
+        update(RecoveryCode)
+        .where(
+            RecoveryCode.account_id == account_id, RecoveryCode.code_hash == code_hash, RecoveryCode.used_at.is_(None)
+        )
+        .values(used_at=at)
+        .returning(RecoveryCode.account_id)
+    )
+    return bool(used.all())
+
+
+async def recovery_codes_left(session: AsyncSession, account_id: int) -> int:
+    """How many were not used yet."""
+    statement = select(func.count()).where(RecoveryCode.account_id == account_id, RecoveryCode.used_at.is_(None))
+    return await session.scalar(statement) or 0
+
+
+async def release_session(session: AsyncSession, account_id: int, session_id: int, at: datetime) -> None:
+    """The second step is set up: this session has its rights. The account's others that lack it end: who has them
+    showed a password, and no code.
+    """
+    await session.execute(update(SignedInSession).where(SignedInSession.id == session_id).values(must_enrol=False))
+    await session.execute(
+        update(SignedInSession)
+        .where(
+            SignedInSession.account_id == account_id,
+            SignedInSession.must_enrol,
+            SignedInSession.ended_at.is_(None),
+        )
+        .values(ended_at=at)
+    )
+
+
+# --- attempts ---------------------------------------------------------------------------------------------------------
 
 
 async def failures(
@@ -110,3 +289,13 @@ async def forgive(session: AsyncSession, username_index: str, address_index: str
             FailedSignIn.username_index == username_index, FailedSignIn.address_index == address_index
         )
     )
+
+
+async def take_back_attempt(session: AsyncSession, attempt_id: int) -> None:
+    """This one did not fail."""
+    await session.execute(delete(FailedSignIn).where(FailedSignIn.id == attempt_id))
+
+
+async def forgive_name(session: AsyncSession, username_index: str) -> None:
+    """Attempts that are counted by who is signed in, not from where."""
+    await session.execute(delete(FailedSignIn).where(FailedSignIn.username_index == username_index))

@@ -1,4 +1,4 @@
-"""Role → rights, as DOMAIN.md "who may see what" has it. A route names the right it needs; the guard asks here."""
+"""Role → rights (docs/rights.md shows what follows). A route names the right it needs; the guard asks here."""
 
 from __future__ import annotations
 

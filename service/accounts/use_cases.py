@@ -1,38 +1,24 @@
-"""Making accounts, signing in and out, and the phone that belongs to a session."""
+"""Making and ending accounts, and the phone that belongs to a session. Signing in: signing.py, sessions.py."""
 
 from __future__ import annotations
 
-import hashlib
 import re
-import secrets
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from service.accounts import passwords, queries
-from service.accounts.model import Account, AccountRole, FailedSignIn, SignedInSession
+from service.accounts.model import Account, AccountRole, SignedInSession
 from service.accounts.rights import Role
+from service.accounts.sessions import SESSION_LASTS
 from service.accounts.viewer import Viewer
 from service.audit.model import Action
 from service.audit.use_cases import Act, append
-from service.errors import Conflict, NotFound, TooMany, Unauthenticated, Unfit
+from service.errors import Conflict, NotFound, Unauthenticated, Unfit
 from service.keys import Keyring
-from service.store.engine import Store
-
-#: A session lives this long after its last use. Long on purpose: nobody is signed out in the middle of anything.
-SESSION_LASTS: Final = timedelta(days=30)
-_TOUCH_AFTER: Final = timedelta(minutes=10)
-
-#: Failed sign-ins are counted over this time…
-_WINDOW: Final = timedelta(minutes=15)
-#: …for a name from one address (a listener who mistypes), a name from anywhere (so that guessing from many addresses
-#: ends; high, so that nobody can lock a listener out easily), and an address with any names.
-_LIMIT_PAIR: Final = 6
-_LIMIT_NAME: Final = 60
-_LIMIT_ADDRESS: Final = 30
 
 _USERNAME: Final = re.compile(r"^[a-z0-9][a-z0-9._-]{1,62}$")
 
@@ -47,26 +33,11 @@ class NewAccount:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SignedIn:
-    """`token`: for the cookie, to be shown to nobody else."""
-
-    viewer: Viewer
-    token: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FoundSession:
-    """`stale`: its use was noted some time ago; to be noted again."""
-
-    viewer: Viewer
-    stale: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class PhoneAccount:
-    """A phone as the PBX must know it: endpoint `l12` and its password."""
+    """A phone as the PBX must know it: endpoint `l12` and its password. `session_id`: whose phone it is."""
 
     account_id: int
+    session_id: int
     endpoint: str
     password: str
 
@@ -119,88 +90,47 @@ async def new_password(session: AsyncSession, keyring: Keyring, *, username: str
     """Another random password; whoever was signed in with the old one no longer is. A call that goes on goes on."""
     account = await queries.account_by_username(session, folded(username))
     if account is None:
-        raise NotFound("account-unknown", "There is no account with this name.", field="username")
+        raise _unknown()
     password = passwords.random_password()
     account.password_hash = await passwords.hashed(password)
-    for signed_in in await queries.sessions_of(session, account.id):
-        await queries.delete_session(session, signed_in.id)
+    await queries.end_sessions(session, account.id, at)
     act = Act(action=Action.ACCOUNT_CHANGED, subject="account", subject_id=account.id)
     await append(session, keyring, [act], account_id=None, at=at)
     return NewAccount(account_id=account.id, username=account.username, password=password)
 
 
-async def sign_in(
-    store: Store, keyring: Keyring, *, username: str, password: str, address: str, at: datetime
-) -> SignedIn:
-    """A new session with a new phone password. Takes the store: the attempt counts before the password is looked at.
+async def set_active(session: AsyncSession, keyring: Keyring, *, username: str, active: bool, at: datetime) -> bool:
+    """Somebody leaves, or comes back. Sessions end at once; a conversation that is going on does not.
 
-    Unauthenticated `sign-in-refused` whatever was wrong, in the same time; TooMany `sign-in-too-often`.
+    The service that runs takes them out of the queues and closes their pages (listeners/departures.py). False: they had
+    already.
     """
-    name = folded(username)
-    name_index, address_index = keyring.attempt_index(f"name:{name}"), keyring.attempt_index(f"address:{address}")
-    async with store.transaction() as session:
-        await _count_attempt(session, name_index, address_index, at)
-        account = await queries.account_by_username(session, name)
-    stored = account.password_hash if account is not None and account.active else None
-    if not await passwords.fits(password, stored) or account is None:
-        raise Unauthenticated("sign-in-refused", "Name or password is wrong: try again.")
-    renewed = await passwords.hashed(password) if passwords.outdated(account.password_hash) else None
-    token = secrets.token_urlsafe(32)
-    async with store.transaction() as session:
-        await queries.forgive(session, name_index, address_index)
-        await queries.delete_sessions_before(session, at - SESSION_LASTS)
-        row = SignedInSession(
-            token_hash=_token_hash(token),
-            account_id=account.id,
-            made_at=at,
-            used_at=at,
-            phone_password=keyring.seal(secrets.token_urlsafe(24), f"phone:{account.id}"),
-        )
-        session.add(row)
-        await session.flush()
-        if renewed is not None:
-            (await session.get_one(Account, account.id)).password_hash = renewed
-        act = Act(action=Action.SIGNED_IN, subject="account", subject_id=account.id)
-        await append(session, keyring, [act], account_id=account.id, at=at)
-    return SignedIn(viewer=_viewer(account, row.id), token=token)
+    account = await queries.account_by_username(session, folded(username))
+    if account is None:
+        raise _unknown()
+    if account.active == active:
+        return False
+    account.active = active
+    if not active:
+        await queries.end_sessions(session, account.id, at)
+    action = Action.ACCOUNT_RETURNED if active else Action.ACCOUNT_ENDED
+    act = Act(action=action, subject="account", subject_id=account.id)
+    await append(session, keyring, [act], account_id=None, at=at)
+    return True
 
 
-async def _count_attempt(session: AsyncSession, name_index: str, address_index: str, at: datetime) -> None:
-    """Every attempt counts as failed until its password fitted."""
-    since = at - _WINDOW
-    await queries.forget_failures(session, since)
-    too_often = (
-        await queries.failures(session, since, username_index=name_index, address_index=address_index) >= _LIMIT_PAIR
-        or await queries.failures(session, since, username_index=name_index) >= _LIMIT_NAME
-        or await queries.failures(session, since, address_index=address_index) >= _LIMIT_ADDRESS
-    )
-    if too_often:
-        raise TooMany(
-            "sign-in-too-often",
-            "Too many attempts: wait a quarter of an hour, or ask the administrator for a new password.",
-            details={"retry_after_seconds": int(_WINDOW.total_seconds())},
-        )
-    session.add(FailedSignIn(username_index=name_index, address_index=address_index, at=at))
+async def sign_out_everywhere(session: AsyncSession, keyring: Keyring, *, username: str, at: datetime) -> None:
+    """By an administrator: every session of the account ends, a conversation does not."""
+    account = await queries.account_by_username(session, folded(username))
+    if account is None:
+        raise _unknown()
+    await queries.end_sessions(session, account.id, at)
+    act = Act(action=Action.SESSIONS_ENDED, subject="account", subject_id=account.id)
+    await append(session, keyring, [act], account_id=None, at=at)
 
 
-async def sign_out(session: AsyncSession, keyring: Keyring, viewer: Viewer, at: datetime) -> None:
-    """This session ends; the account's others, and a call that is live, go on."""
-    await queries.delete_session(session, viewer.session_id)
-    act = Act(action=Action.SIGNED_OUT, subject="account", subject_id=viewer.account_id)
-    await append(session, keyring, [act], account_id=viewer.account_id, at=at)
-
-
-async def viewer_of(session: AsyncSession, token: str, at: datetime) -> FoundSession | None:
-    """Who the cookie's token belongs to; none: signed out, forgotten for long, or the account is no longer active."""
-    row = await queries.session_by_hash(session, _token_hash(token), at - SESSION_LASTS)
-    if row is None:
-        return None
-    return FoundSession(viewer=_viewer(row.account, row.id), stale=row.used_at < at - _TOUCH_AFTER)
-
-
-async def touch(session: AsyncSession, session_id: int, at: datetime) -> None:
-    """The session is in use: its life starts anew."""
-    await queries.touch_session(session, session_id, at)
+def _unknown() -> NotFound:
+    return NotFound("account-unknown", "There is no account with this name.", field="username")
 
 
 async def choose_locale(session: AsyncSession, viewer: Viewer, locale: str) -> None:
@@ -220,7 +150,7 @@ async def take_phone(
 
     An account has one phone: the session that asked last. The password is the same as long as the session lives.
     """
-    rows = await queries.sessions_of(session, viewer.account_id)
+    rows = await queries.sessions_of(session, viewer.account_id, at - SESSION_LASTS)
     mine = next((row for row in rows if row.id == viewer.session_id), None)
     if mine is None:
         raise Unauthenticated("not-signed-in", "Sign in first.")
@@ -232,31 +162,32 @@ async def take_phone(
     return _phone(keyring, mine), changed
 
 
-async def phone_accounts(session: AsyncSession, keyring: Keyring, at: datetime) -> list[PhoneAccount]:
-    """Every phone that the PBX must know now."""
-    return [_phone(keyring, row) for row in await queries.phone_sessions(session, at - SESSION_LASTS)]
+async def phone_accounts(
+    session: AsyncSession, keyring: Keyring, at: datetime, *, in_call: Collection[int] = ()
+) -> list[PhoneAccount]:
+    """Every phone that the PBX must know now. `in_call`: accounts whose phone stays, whatever became of its session."""
+    return [_phone(keyring, row) for row in await queries.phone_sessions(session, at - SESSION_LASTS, in_call)]
+
+
+async def phone_holders(session: AsyncSession, at: datetime, in_call: Collection[int]) -> dict[int, int]:
+    """The same, cheaply: account → session."""
+    return await queries.phone_holders(session, at - SESSION_LASTS, in_call)
+
+
+async def phones_were_asked(session: AsyncSession) -> bool:
+    """Whether any phone was ever handed out, as far as is remembered."""
+    return await queries.phones_were_asked(session)
+
+
+def phone_context(account_id: int) -> str:
+    """What a phone's password is sealed as."""
+    return f"phone:{account_id}"
 
 
 def _phone(keyring: Keyring, row: SignedInSession) -> PhoneAccount:
     return PhoneAccount(
         account_id=row.account_id,
+        session_id=row.id,
         endpoint=endpoint_of(row.account_id),
-        password=keyring.open(row.phone_password, f"phone:{row.account_id}"),
+        password=keyring.open(row.phone_password, phone_context(row.account_id)),
     )
-
-
-def _viewer(account: Account, session_id: int) -> Viewer:
-    return Viewer(
-        account_id=account.id,
-        session_id=session_id,
-        username=account.username,
-        display_name=account.display_name,
-        locale=account.locale,
-        roles=account.roles,
-        centre=account.centre,
-    )
-
-
-def _token_hash(token: str) -> str:
-    """The token has 256 random bits: a plain hash suffices."""
-    return hashlib.sha256(token.encode()).hexdigest()

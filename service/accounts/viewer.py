@@ -10,7 +10,10 @@ from service.accounts.rights import Right, Role, rights_of
 
 @dataclass(frozen=True, kw_only=True)
 class Viewer:
-    """`centre`: of the account's team; None is the national team. `session_id`: of the session that asks."""
+    """`centre`: of the account's team; None is the national team. `session_id`: of the session that asks.
+
+    `must_enrol`: signed in without the second step that a role of theirs asks for; no right until it is set up.
+    """
 
     account_id: int
     session_id: int
@@ -19,10 +22,11 @@ class Viewer:
     locale: str
     roles: frozenset[Role]
     centre: str | None
+    must_enrol: bool = False
 
     @cached_property
     def rights(self) -> frozenset[Right]:
-        return rights_of(self.roles)
+        return frozenset() if self.must_enrol else rights_of(self.roles)
 
     def may(self, right: Right) -> bool:
         return right in self.rights

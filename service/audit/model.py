@@ -15,23 +15,34 @@ class Action(StrEnum):
     """What was done. A closed list: adding a word needs no migration."""
 
     CASE_READ = "case.read"
-    CASE_SHOWN = "case.shown"  # its existence, in what is known about a caller
+    CASE_SHOWN = "case.shown"  # its existence, in what is known about a caller, or in what a search found
+    CASE_SEARCHED = "case.searched"  # that somebody looked, whatever was found; never for what
     CASE_KEPT = "case.kept"
     CASE_DISCARDED = "case.discarded"
     CONTACT_READ = "contact.read"
     CONTACT_LINKED = "contact.linked"
     NOTES_SAVED = "notes.saved"
+    NAMES_SAVED = "names.saved"
     SPEAKER_CONFIRMED = "speaker.confirmed"  # a shielded number: the listener says who is speaking
     NUMBER_SHIELDED = "number.shielded"
     NUMBER_UNSHIELDED = "number.unshielded"
     ACCOUNT_MADE = "account.made"
     ACCOUNT_CHANGED = "account.changed"
+    ACCOUNT_ENDED = "account.ended"
+    ACCOUNT_RETURNED = "account.returned"
+    SECOND_STEP_SET = "second-step.set"
+    SECOND_STEP_REMOVED = "second-step.removed"
+    RECOVERY_CODE_USED = "recovery-code.used"
+    SESSIONS_ENDED = "sessions.ended"
+    TOKEN_REPLAYED = "token.replayed"  # noqa: S105 an act: a session's old token was sent after its renewal
+    TRAIL_READ = "trail.read"
+    TRAIL_PURGED = "trail.purged"
     SIGNED_IN = "signed-in"
     SIGNED_OUT = "signed-out"
 
 
 class AuditEntry(Base):
-    """One act. `subject`: `case`, `contact`, `call` or `account`, and its id; never content."""
+    """One act. `subject`: `case`, `contact`, `call`, `account` or `trail`, and its id; never content."""
 
     __tablename__ = "audit_entries"
     __table_args__ = (Index(None, "subject", "subject_id"), Index(None, "account_id"), Index(None, "at"))

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import delete, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from service.audit.model import AuditEntry, AuditHead
+from service.audit.model import Action, AuditEntry, AuditHead
 from service.store.sql import insert_once
 
 _START = {"id": 1, "last_seq": 0, "last_hash": b"", "purged_seq": 0, "purged_hash": b""}
@@ -43,3 +44,35 @@ async def entries(
     if subject_id is not None:
         statement = statement.where(AuditEntry.subject_id == subject_id)
     return (await session.scalars(statement)).all()
+
+
+async def noted(session: AsyncSession, action: Action, subject: str, subject_id: int, *, since: datetime) -> bool:
+    """Whether this is on the trail since then."""
+    statement = select(AuditEntry.seq).where(
+        AuditEntry.subject == subject,
+        AuditEntry.subject_id == str(subject_id),
+        AuditEntry.action == action,
+        AuditEntry.at >= since,
+    )
+    return await session.scalar(statement.limit(1)) is not None
+
+
+async def first_entry(session: AsyncSession) -> AuditEntry | None:
+    """The oldest entry that is there."""
+    return await session.scalar(select(AuditEntry).order_by(AuditEntry.seq).limit(1))
+
+
+async def last_before(session: AsyncSession, before: datetime) -> AuditEntry | None:
+    """The entry before the first one that is not older: clocks may have gone back, numbers have not."""
+    first_kept = select(func.min(AuditEntry.seq)).where(AuditEntry.at >= before).scalar_subquery()
+    return await session.scalar(
+        select(AuditEntry)
+        .where(AuditEntry.seq < func.coalesce(first_kept, AuditEntry.seq + 1))
+        .order_by(AuditEntry.seq.desc())
+        .limit(1)
+    )
+
+
+async def delete_up_to(session: AsyncSession, seq: int) -> None:
+    """What the purge mark lets go."""
+    await session.execute(delete(AuditEntry).where(AuditEntry.seq <= seq))

@@ -38,7 +38,20 @@ class AuditOut(Wire):
 
 
 class ChainOut(Wire):
-    """Whether the chain holds. `broken_at`: number of the first entry that is not as it was written."""
+    """Whether the trail is whole. `broken_at`: number of the first entry that is not as it was written.
+
+    `purged`: entries up to this number are past their time and gone. `anchored`: up to where the anchors outside the
+    database vouch. `missing_from`: first of the entries that an anchor knows and the database does not have so: its end
+    was taken away, or an older copy was put in its place. `anchors_damaged`: the first line of the anchors' file that
+    the service did not write; it is not held to the chain then. `not_proven`: what all this cannot show; anchors that
+    are kept elsewhere are held to it by `ecoute audit verify --anchor`.
+    """
 
     entries: int
+    purged: int
+    last: int
     broken_at: int | None
+    anchored: int
+    missing_from: int | None
+    anchors_damaged: int | None
+    not_proven: str

@@ -22,7 +22,7 @@ _log = structlog.get_logger(__name__)
 
 
 def sample_directory() -> list[dict[str, Any]]:
-    """Every French department in about 51 centres; names and numbers are fictional (DOMAIN.md)."""
+    """Every French department in about 51 centres; names and numbers are fictional."""
     text = resources.files("service.centres").joinpath(_SAMPLE).read_text(encoding="utf-8")
     directory: list[dict[str, Any]] = json.loads(text)
     return directory

@@ -9,14 +9,18 @@ import asyncio
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from pbx.errors import SetupError
+from service.cli.recordings import RecordAmi, replay
 from service.settings import Settings, SettingsError, load
+
+if TYPE_CHECKING:
+    from service.store.rotation import Status
 
 app = typer.Typer(
     help="Écoute: a listening line that never cuts its callers off.",
@@ -26,10 +30,15 @@ app = typer.Typer(
 )
 listeners = typer.Typer(help="Accounts of listeners and supervisors.", no_args_is_help=True)
 centres = typer.Typer(help="Regional centres and what they cover.", no_args_is_help=True)
+audit = typer.Typer(help="The trail of who looked at what.", no_args_is_help=True)
 pbx = typer.Typer(help="The PBX alone, for containers and service managers.", no_args_is_help=True)
+app.command()(replay)
 app.add_typer(listeners, name="listeners")
 app.add_typer(centres, name="centres")
+keys = typer.Typer(help="The master key: which one seals, and a new one while the service runs.", no_args_is_help=True)
 app.add_typer(pbx, name="pbx")
+app.add_typer(audit, name="audit")
+app.add_typer(keys, name="keys")
 
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
@@ -46,7 +55,7 @@ def main() -> None:
         err.print(str(error), soft_wrap=True, markup=False)
         sys.exit(2)
     except SetupError as error:
-        err.print(f"{error.sentence} {error.mend}", soft_wrap=True, markup=False)
+        err.print(f"{error.sentence} {error.mend}".rstrip(), soft_wrap=True, markup=False)
         sys.exit(1)
 
 
@@ -74,12 +83,14 @@ def up(
     *,
     sample: Annotated[bool, typer.Option(help="Create the sample line where there is none yet.")] = False,
     lan: Annotated[bool, typer.Option(help="Also for browsers and phones elsewhere on this network.")] = False,
+    record_ami: RecordAmi = None,
 ) -> None:
     """PBX and service together. Stopping it stops the service; the PBX and its calls go on until `ecoute down`."""
     from service.cli import up as start
 
     settings = settings_of(config)
-    start.up(start.for_lan(settings) if lan else settings, sample=sample, out=out, progress=progress)
+    settings = start.for_lan(settings) if lan else settings
+    start.up(settings, sample=sample, out=out, progress=progress, record_ami=record_ami)
 
 
 @app.command()
@@ -94,12 +105,17 @@ def down(config: Config = None) -> None:
 
 
 @app.command()
-def serve(config: Config = None) -> None:
+def serve(config: Config = None, *, record_ami: RecordAmi = None) -> None:
     """The service alone, for a PBX that is started otherwise."""
     from service.cli import up as start
 
     settings = settings_of(config)
-    start.serve(settings, lambda: out.print(f"ready: {start.url_of(settings)}", markup=False, soft_wrap=True), progress)
+    start.serve(
+        settings,
+        lambda: out.print(f"ready: {start.url_of(settings)}", markup=False, soft_wrap=True),
+        progress,
+        record_ami=record_ami,
+    )
 
 
 @app.command()
@@ -173,11 +189,14 @@ def check(config: Config = None, *, as_json: AsJson = False) -> None:
 
 
 @pbx.command("run")
-def pbx_run(config: Config = None) -> None:
-    """Start the PBX and stay until it ends; when asked to stop, calls end first."""
+def pbx_run(
+    ids: Annotated[list[str] | None, typer.Argument(metavar="[PBX]...", help="Ids of the settings; none: all.")] = None,
+    config: Config = None,
+) -> None:
+    """Start the PBX, or those named of several, and stay until they end; when asked to stop, calls end first."""
     from service.cli import up as start
 
-    start.pbx_alone(settings_of(config), progress)
+    start.pbx_alone(settings_of(config), ids or [], progress)
 
 
 @listeners.command("list")
@@ -191,7 +210,9 @@ def listeners_list(config: Config = None, *, as_json: AsJson = False) -> None:
         return
     table = Table("id", "sign-in", "name", "roles", "centre", "active")
     for row in rows:
-        table.add_row(str(row.id), row.username, row.display_name, ", ".join(row.roles), row.centre, str(row.active))
+        table.add_row(
+            str(row.id), row.username, row.display_name, ", ".join(row.roles), row.centre, "yes" if row.active else "no"
+        )
     out.print(table)
 
 
@@ -212,7 +233,7 @@ def listeners_add(
     from service.cli import people
 
     password = asyncio.run(people.add(settings_of(config), username, display_name, role or ["listener"], centre))
-    out.print(f"{username}  {password}", markup=False, soft_wrap=True)
+    _show_password(username, password)
 
 
 @listeners.command("reset-password")
@@ -220,7 +241,94 @@ def listeners_reset(username: str, config: Config = None) -> None:
     """A new random password, shown once; sessions that are open end, calls do not."""
     from service.cli import people
 
-    out.print(f"{username}  {asyncio.run(people.reset(settings_of(config), username))}", markup=False, soft_wrap=True)
+    _show_password(username, asyncio.run(people.reset(settings_of(config), username)))
+
+
+def _show_password(username: str, password: str) -> None:
+    out.print(f"{username}  {password}", markup=False, soft_wrap=True)
+    out.print("This is the sign-in and its password. It is shown this once: give it to them now.", soft_wrap=True)
+
+
+@listeners.command("deactivate")
+def listeners_deactivate(username: str, config: Config = None) -> None:
+    """Somebody leaves: they are signed out everywhere and not rung any more. A conversation that goes on goes on."""
+    from service.cli import people
+
+    left = asyncio.run(people.set_active(settings_of(config), username, active=False))
+    if left and asyncio.run(people.in_conversation(settings_of(config), username)):
+        out.print(f"{username} is in a conversation: what they type from now on is not saved", soft_wrap=True)
+    done = "can no longer sign in" if left else "was deactivated already: nothing was changed"
+    out.print(f"{username} {done}; `ecoute listeners activate` undoes it", markup=False, soft_wrap=True)
+
+
+@listeners.command("activate")
+def listeners_activate(username: str, config: Config = None) -> None:
+    """Somebody comes back: they sign in as before."""
+    from service.cli import people
+
+    came_back = asyncio.run(people.set_active(settings_of(config), username, active=True))
+    done = "can sign in again" if came_back else "was active already: nothing was changed"
+    out.print(f"{username} {done}", markup=False, soft_wrap=True)
+
+
+@listeners.command("sign-out")
+def listeners_sign_out(username: str, config: Config = None) -> None:
+    """End every session of an account, as when a laptop was lost. A conversation that goes on goes on."""
+    from service.cli import people
+
+    asyncio.run(people.sign_out(settings_of(config), username))
+    out.print(f"{username} is signed out everywhere", markup=False, soft_wrap=True)
+
+
+@listeners.command("reset-second-step")
+def listeners_reset_second_step(username: str, config: Config = None) -> None:
+    """For somebody who lost their telephone and their recovery codes. Be sure that it is them."""
+    from service.cli import people
+
+    done = asyncio.run(people.reset_second_step(settings_of(config), username))
+    out.print(done, markup=False, soft_wrap=True)
+
+
+@audit.command("verify")
+def audit_verify(
+    config: Config = None,
+    anchor: Annotated[
+        list[str] | None, typer.Option(help="An anchor that was kept elsewhere; may be repeated.")
+    ] = None,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Is the trail of who looked at what whole? Ends with 1 where it is not, and says what cannot be proven."""
+    from service.cli import trail
+
+    state = asyncio.run(trail.verify(settings_of(config), anchor or []))
+    if as_json:
+        sys.stdout.write(trail.as_json(state) + "\n")
+    else:
+        for sentence in trail.sentences(state):
+            out.print(sentence, markup=False, soft_wrap=True)
+    if not state.whole:
+        raise typer.Exit(1)
+
+
+@audit.command("anchor")
+def audit_anchor(config: Config = None) -> None:
+    """Print where the trail ends now: to be kept elsewhere, on paper if need be, and given to `audit verify`."""
+    from service.cli import trail
+
+    found = asyncio.run(trail.anchor(settings_of(config)))
+    if found is None:
+        fail("The trail has no entry yet.")
+    out.print(found.text, markup=False, soft_wrap=True)
+
+
+@app.command()
+def purge(config: Config = None) -> None:
+    """Take out what is past its time: so far entries of the audit trail, after retention.audit_months."""
+    from service.cli import trail
+
+    count = asyncio.run(trail.purge(settings_of(config)))
+    out.print(f"{count} entries of the audit trail were past their time", markup=False, soft_wrap=True)
 
 
 @centres.command("list")
@@ -232,6 +340,44 @@ def centres_list(config: Config = None) -> None:
     for centre in asyncio.run(people.all_centres(settings_of(config))):
         table.add_row(centre.id, centre.name, ", ".join(centre.departments), centre.reached_by)
     out.print(table)
+
+
+@keys.command("status")
+def keys_status(config: Config = None, *, as_json: AsJson = False) -> None:
+    """Which master key seals, who has it, and what older keys have sealed."""
+    from service.cli import keys as master
+
+    _show_keys(master.status(settings_of(config)), as_json=as_json)
+
+
+@keys.command("rotate")
+def keys_rotate(config: Config = None, *, as_json: AsJson = False) -> None:
+    """Make a new master key and seal everything anew with it; the service goes on. Interrupted: run it again."""
+    from service.cli import keys as master
+
+    _show_keys(master.rotate(settings_of(config), err.print if as_json else progress), as_json=as_json)
+
+
+@keys.command("retire")
+def keys_retire(config: Config = None) -> None:
+    """Put away the files of master keys under which nothing is left. Backups from before the rotation need them."""
+    from service.cli import keys as master
+
+    moved = master.retire(settings_of(config))
+    for path in moved:
+        out.print(f"{path}: keep it with the backups from before the rotation, or destroy it", soft_wrap=True)
+    if not moved:
+        out.print("There is no old master key here.")
+
+
+def _show_keys(found: Status, *, as_json: bool) -> None:
+    from service.cli import keys as master
+
+    if as_json:
+        sys.stdout.write(master.as_json(found) + "\n")
+        return
+    for line in master.sentences(found):
+        out.print(line, markup=False, soft_wrap=True)
 
 
 if __name__ == "__main__":

@@ -3,27 +3,31 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 
 from sqlalchemy import make_url
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from pbx.errors import SetupError
 from service.accounts import queries as account_queries
-from service.accounts import use_cases
+from service.accounts import second_step, use_cases
 from service.accounts.rights import Role
+from service.cases import queries as case_queries
 from service.centres import queries as centre_queries
 from service.centres.use_cases import seed_sample
 from service.errors import ServiceError
-from service.keys import Keyring, KeysError, load_keyring
+from service.keys import Keyring, KeysError
 from service.settings import Settings
 from service.store.engine import Store
+from service.store.secrets import open_keys
 
-#: sign-in, name as colleagues see it, roles: nobody real (DOMAIN.md)
+#: sign-in, name as colleagues see it, roles: nobody real
 _SAMPLE_PEOPLE = (
     ("camille", "Camille Exemple", {Role.LISTENER}),
     ("dominique", "Dominique Exemple", {Role.LISTENER}),
@@ -65,24 +69,23 @@ class CentreRow:
 
 async def prepare_store(settings: Settings) -> None:
     """Brings the store to this version's schema, and makes the master key the first time."""
-    with _mendable(settings):
-        load_keyring(settings.store.data_dir.absolute())
+    with mendable(settings):
         store = Store(settings.store_url)
         try:
-            await store.upgrade()
+            await open_keys(store, settings.store.data_dir.absolute())
         finally:
             await store.close()
 
 
 async def seed_centres(settings: Settings) -> None:
     """The sample directory, where there is no centre yet."""
-    async with _transaction(settings) as (session, _):
+    async with transaction(settings) as (session, _):
         await seed_sample(session)
 
 
 async def create_sample_people(settings: Settings) -> list[SignIn]:
     """Three listeners and a supervisor, where there is no account yet; the sign-ins that were made."""
-    async with _transaction(settings) as (session, keyring):
+    async with transaction(settings) as (session, keyring):
         if await account_queries.accounts(session):
             return []
         made: list[SignIn] = []
@@ -96,7 +99,7 @@ async def create_sample_people(settings: Settings) -> list[SignIn]:
 
 async def accounts(settings: Settings) -> list[AccountRow]:
     """All accounts, by sign-in."""
-    async with _transaction(settings) as (session, _):
+    async with transaction(settings) as (session, _):
         return [
             AccountRow(
                 id=account.id,
@@ -115,7 +118,7 @@ async def add(settings: Settings, username: str, display_name: str, roles: Seque
     known = {role.value for role in Role}
     if wrong := [role for role in roles if role not in known]:
         raise SetupError("role-unknown", f"There is no role {wrong[0]}.", f"Roles are {', '.join(sorted(known))}.")
-    async with _transaction(settings) as (session, keyring):
+    async with transaction(settings) as (session, keyring):
         if centre and centre not in {known.id for known in await centre_queries.centres(session)}:
             raise SetupError(
                 "centre-unknown", f"There is no centre {centre}.", "`ecoute centres list` shows those that there are."
@@ -134,13 +137,45 @@ async def add(settings: Settings, username: str, display_name: str, roles: Seque
 
 async def reset(settings: Settings, username: str) -> str:
     """Another random password for an account."""
-    async with _transaction(settings) as (session, keyring):
+    async with transaction(settings) as (session, keyring):
         return (await use_cases.new_password(session, keyring, username=username, at=datetime.now(UTC))).password
+
+
+async def set_active(settings: Settings, username: str, *, active: bool) -> bool:
+    """Somebody leaves, or comes back. False: they had already."""
+    async with transaction(settings) as (session, keyring):
+        return await use_cases.set_active(session, keyring, username=username, active=active, at=datetime.now(UTC))
+
+
+async def in_conversation(settings: Settings, username: str) -> bool:
+    """Whether somebody is in a conversation, or still writing it up."""
+    async with transaction(settings) as (session, _):
+        account = await account_queries.account_by_username(session, use_cases.folded(username))
+        return account is not None and await case_queries.current_contact_of(session, account.id) is not None
+
+
+async def sign_out(settings: Settings, username: str) -> None:
+    """Every session of the account ends."""
+    async with transaction(settings) as (session, keyring):
+        await use_cases.sign_out_everywhere(session, keyring, username=username, at=datetime.now(UTC))
+
+
+async def reset_second_step(settings: Settings, username: str) -> str:
+    """The account signs in with its password alone, until it sets up another second step. What came of it, in words."""
+    async with transaction(settings) as (session, keyring):
+        name = use_cases.folded(username)
+        if not await second_step.reset(session, keyring, username=name, at=datetime.now(UTC)):
+            return f"{username} had no second step: nothing was changed"
+        account = await account_queries.account_by_username(session, name)
+        done = f"{username} is signed out everywhere, and signs in with the password alone"
+        if account is not None and account.roles & frozenset(settings.accounts.totp_roles):
+            return f"{done}; their role asks for a second step: their pages open once they have set up a new one"
+        return f"{done}, until they set up a new second step"
 
 
 async def all_centres(settings: Settings) -> list[CentreRow]:
     """All centres, by id."""
-    async with _transaction(settings) as (session, _):
+    async with transaction(settings) as (session, _):
         return [
             CentreRow(
                 id=centre.id,
@@ -158,7 +193,15 @@ def as_json(rows: Sequence[AccountRow]) -> str:
 
 
 @asynccontextmanager
-async def _transaction(settings: Settings) -> AsyncIterator[tuple[AsyncSession, Keyring]]:
+async def transaction(settings: Settings) -> AsyncIterator[tuple[AsyncSession, Keyring]]:
+    """A unit of work of a command. SetupError with what an administrator can do, where something is in the way."""
+    async with opened(settings) as (store, keyring, _), store.transaction() as session:
+        yield session, keyring
+
+
+@asynccontextmanager
+async def opened(settings: Settings) -> AsyncIterator[tuple[Store, Keyring, Path]]:
+    """The store, its keyring and the data directory of the line that is here; none is made. SetupError likewise."""
     data_dir = settings.store.data_dir.absolute()
     if not data_dir.is_dir():
         raise SetupError(
@@ -166,28 +209,50 @@ async def _transaction(settings: Settings) -> AsyncIterator[tuple[AsyncSession, 
             f"There is no line here: {data_dir} does not exist.",
             "Go to the directory of its ecoute.toml, name that file with --config, or make one: ecoute init.",
         )
-    with _mendable(settings):
-        keyring = load_keyring(data_dir)
+    _refuse_lost_database(settings)
+    with mendable(settings):
         store = Store(settings.store_url)
         try:
-            await store.upgrade()
-            async with store.transaction() as session:
-                yield session, keyring
+            yield store, await open_keys(store, data_dir), data_dir
         finally:
             await store.close()
 
 
+def _refuse_lost_database(settings: Settings) -> None:
+    """SQLite would make an empty file in place of one that was lost, and every answer of a command be wrong."""
+    url = make_url(settings.store_url)
+    if url.get_backend_name() == "sqlite" and not Path(url.database or "").is_file():
+        raise SetupError(
+            "no-database-here",
+            f"There is no database at {url.database}.",
+            "Restore it, or run `ecoute init` for a new line.",
+        )
+
+
+def _is_damaged(error: BaseException) -> bool:
+    """SQLite says so of its file: no database at all, or one that contradicts itself."""
+    cause = error.orig if isinstance(error, DBAPIError) else None
+    code = getattr(cause, "sqlite_errorcode", None)
+    return code is not None and code & 0xFF in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+
+
 @contextmanager
-def _mendable(settings: Settings) -> Iterator[None]:
+def mendable(settings: Settings) -> Iterator[None]:
     """What an administrator can mend, in one sentence."""
     try:
         yield
     except ServiceError as error:
         raise SetupError(error.id, error.message, "") from None
     except KeysError as error:
-        raise SetupError("keys", str(error), "") from None
+        raise SetupError(error.id, str(error), "") from None
     except (SQLAlchemyError, OSError) as error:
         where = make_url(settings.store_url).render_as_string(hide_password=True)
+        if _is_damaged(error):
+            raise SetupError(
+                "store-damaged",
+                f"The database {make_url(settings.store_url).database} is damaged.",
+                "Stop the service, put the file aside with those beside it (-wal, -shm), and restore the backup.",
+            ) from error
         raise SetupError(
             "store-unreachable",
             f"The store {where} cannot be used ({type(error).__name__}).",

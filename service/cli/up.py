@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from ipaddress import IPv4Network
+from pathlib import Path
 from urllib.parse import urlsplit
 
+import uvloop
 from rich.console import Console
 from rich.table import Table
 
@@ -19,12 +21,12 @@ from service import app as service
 from service import log
 from service.cli import certificate, down, machine, people
 from service.cli.single import only_service
-from service.settings import Settings, Trunk
+from service.settings import Pbx, Settings, Trunk
 
 Progress = Callable[[str], None]
 
 
-def up(settings: Settings, *, sample: bool, out: Console, progress: Progress) -> None:
+def up(settings: Settings, *, sample: bool, out: Console, progress: Progress, record_ami: Path | None = None) -> None:
     """Prepares, starts the PBXs, runs the service until it is stopped. Raises SetupError with a mend."""
     with _own_place(settings, progress):
         if sample:
@@ -34,8 +36,9 @@ def up(settings: Settings, *, sample: bool, out: Console, progress: Progress) ->
             machine.start(settings, pbx, ids, progress)
         if sample:  # shown as soon as they exist: whatever fails afterwards, nobody is locked out
             _show(asyncio.run(people.create_sample_people(settings)), out)
+        _say_recorded(record_ami, progress)
         with machine.kept_running(settings, ids, progress):
-            asyncio.run(service.serve(settings, lambda: _welcome(settings, out)))
+            uvloop.run(service.serve(settings, lambda: _welcome(settings, out), record_ami=record_ami))
     goes_on = (
         "The PBX and its calls go on; `make down` (.venv/bin/ecoute down) lets them end and stops it."
         if machine.running(settings)
@@ -44,10 +47,16 @@ def up(settings: Settings, *, sample: bool, out: Console, progress: Progress) ->
     out.print(f"The service has stopped. {goes_on}", soft_wrap=True)
 
 
-def serve(settings: Settings, ready: Callable[[], None], progress: Progress) -> None:
+def serve(settings: Settings, ready: Callable[[], None], progress: Progress, *, record_ami: Path | None = None) -> None:
     """The service until SIGINT or SIGTERM; `ready` is called once pages and PBX answer."""
     with _own_place(settings, progress):
-        asyncio.run(service.serve(settings, ready))
+        _say_recorded(record_ami, progress)
+        uvloop.run(service.serve(settings, ready, record_ami=record_ami))
+
+
+def _say_recorded(file: Path | None, progress: Progress) -> None:
+    if file is not None:
+        progress(f"Recording the PBX's events to {file}: delete it when the fault is found")
 
 
 @contextmanager
@@ -84,16 +93,32 @@ def _make_data_directory(settings: Settings) -> None:
         ) from error
 
 
-def pbx_alone(settings: Settings, progress: Progress) -> None:
-    """Starts this machine's PBXs and stays until they end. SIGTERM and SIGINT let calls end first."""
+def pbx_alone(settings: Settings, names: Sequence[str], progress: Progress) -> None:
+    """Starts this machine's PBXs, or those named, and stays until they end. SIGTERM and SIGINT let calls end first."""
+    chosen = _chosen(settings, names)
     prepare(settings, progress)
     ids = _centres_with_a_queue(settings)
-    started: list[RunningPbx] = [machine.start(settings, pbx, ids, progress) for pbx in settings.pbx]
+    started: list[RunningPbx] = [machine.start(settings, pbx, ids, progress) for pbx in chosen]
     asked_to_stop = (signal.SIGTERM, signal.SIGINT)
     signal.pthread_sigmask(signal.SIG_BLOCK, asked_to_stop)
+    progress(f"Running: {', '.join(pbx.id for pbx in chosen)}. Ctrl-C lets calls end, then stops")
     while any(pbx.alive() for pbx in started):
-        if signal.sigtimedwait(asked_to_stop, 1) is not None:
+        if signal.sigtimedwait(asked_to_stop, 1) is None:
+            continue
+        if names:  # the service has other PBXs, and goes on with them
+            down.stop_pbxs(settings.model_copy(update={"pbx": chosen}), progress)
+        else:
             down.down(settings, progress)
+
+
+def _chosen(settings: Settings, names: Sequence[str]) -> list[Pbx]:
+    known = {pbx.id: pbx for pbx in settings.pbx}
+    for name in names:
+        if name not in known:
+            raise SetupError(
+                "pbx-unknown", f"There is no PBX {name} in the settings.", f"Name one of: {', '.join(known)}."
+            )
+    return [known[name] for name in names] or list(settings.pbx)
 
 
 def for_lan(settings: Settings) -> Settings:

@@ -10,12 +10,13 @@ from aiohttp import web
 from service.http import headers
 from service.http.errors import errors
 from service.http.guard import endpoint
-from service.http.keys import CLOCK, KEYRING, OPTIONS, PUBLISH, STORE, Change, Publish
+from service.http.keys import CLOCK, KEYRING, OPTIONS, PUBLISH, STORE, THROTTLE, Change, Publish
 from service.http.openapi import describe
 from service.http.options import HttpOptions
 from service.http.pages import pages
 from service.http.routing import Route, RouteTable, all_routes
 from service.http.system import Check, system
+from service.http.throttle import Throttle
 from service.keys import Keyring
 from service.store.engine import Store
 
@@ -49,6 +50,7 @@ def create_app(
     """
     app = web.Application(middlewares=[errors], client_max_size=options.max_body_bytes)
     app[STORE], app[KEYRING], app[OPTIONS], app[PUBLISH], app[CLOCK] = store, keyring, options, publish, clock
+    app[THROTTLE] = Throttle()
     headers.install(app)
     described = describe(tables)
     checks: dict[str, Check] = {"store": store.ping, **(readiness or {})}

@@ -6,7 +6,7 @@ from typing import Final
 
 from aiohttp import web
 
-from service.accounts.use_cases import SESSION_LASTS
+from service.accounts.sessions import SESSION_LASTS
 
 #: The prefix makes browsers insist on Secure, Path=/ and no Domain. Chromium takes it on http://localhost, too.
 COOKIE: Final = "__Host-ecoute"
@@ -18,7 +18,7 @@ def token_of(request: web.Request) -> str | None:
 
 
 def set_cookie(response: web.StreamResponse, token: str) -> None:
-    """Signed in, or still in use: its life in the browser starts anew."""
+    """Signed in, renewed, or still in use: its life in the browser starts anew."""
     response.set_cookie(
         COOKIE,
         token,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Final
+from typing import Any, Final, Literal, get_args
 
 import structlog
 from aiohttp import web
@@ -41,12 +41,61 @@ _OF_AIOHTTP: Final[dict[int, tuple[str, str]]] = {
 }
 
 
+#: What may be wrong with a field, whatever library finds it out: pages have a sentence for each, in every language.
+FaultId = Literal[
+    "missing",
+    "extra-forbidden",
+    "enum",
+    "literal-error",
+    "bool-parsing",
+    "bool-type",
+    "int-from-float",
+    "int-parsing",
+    "int-parsing-size",
+    "int-type",
+    "greater-than-equal",
+    "less-than-equal",
+    "string-type",
+    "string-unicode",
+    "string-too-long",
+    "string-too-short",
+    "string-pattern-mismatch",
+    "date-from-datetime-inexact",
+    "date-from-datetime-parsing",
+    "date-parsing",
+    "date-type",
+    "datetime-from-date-parsing",
+    "datetime-parsing",
+    "datetime-type",
+    "list-type",
+    "too-long",
+    "too-short",
+    "model-type",
+    "unfit",
+]
+_FAULTS: Final = frozenset(get_args(FaultId))
+_LIMITS: Final = ("max_length", "min_length", "ge", "le")
+_MOST_FAULTS: Final = 20
+
+
+class Fault(BaseModel):
+    """One field that does not fit. `limit`: the length or value that it passes, where there is one."""
+
+    id: FaultId
+    field: str
+    limit: int | None = None
+
+
 class ErrorBody(BaseModel):
-    """`id`: stable, kebab-case. `message`: what to do next. `field`: of the body or query, where one is at fault."""
+    """`id`: stable, kebab-case. `message`: what to do next. `field`: of the body or query, where one is at fault.
+
+    `faults`: of a body or query that does not fit, all of them; for pages, which say it in their own language.
+    """
 
     id: str
     message: str
     field: str | None = None
+    faults: list[Fault] | None = None
 
 
 class ErrorOut(BaseModel):
@@ -63,12 +112,26 @@ def error_response(status: int, error_id: str, message: str, **more: Any) -> web
 
 def unfit(error: ValidationError, what: str) -> Unfit:
     """What pydantic refused, without what was sent: it may be personal."""
-    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-    field = ".".join(str(part) for part in first["loc"])
+    found = error.errors(include_url=False, include_input=False)
+    first = found[0]
     if first["type"] == "json_invalid":
         return Unfit(f"{what}-not-json", "Send JSON.")
     message = "There is no such field." if first["type"] == "extra_forbidden" else f"{first['msg']}."
-    return Unfit(f"{what}-unfit", message, field=field or None)
+    faults = [_fault(one["type"], one["loc"], one.get("ctx", {})) for one in found[:_MOST_FAULTS]]
+    told = {"faults": [fault.model_dump(exclude_none=True) for fault in faults]}
+    return Unfit(f"{what}-unfit", message, field=faults[0].field or None, details=told)
+
+
+def _fault(kind: str, place: tuple[int | str, ...], context: dict[str, Any]) -> Fault:
+    fault_id: Any = kind.replace("_", "-")
+    limit = next((context[name] for name in _LIMITS if isinstance(context.get(name), int)), None)
+    field = ".".join(str(part) for part in place)
+    return Fault(id=fault_id if fault_id in _FAULTS else "unfit", field=field, limit=limit)
+
+
+def status_of(kind: type[ServiceError]) -> int:
+    """The HTTP status of a kind of error."""
+    return next(status for known, status in _STATUS.items() if issubclass(kind, known))
 
 
 @web.middleware
@@ -87,8 +150,7 @@ async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 
 def _from_service(error: ServiceError) -> web.Response:
-    status = next(status for kind, status in _STATUS.items() if isinstance(error, kind))
-    response = error_response(status, error.id, error.message, field=error.field, **error.details)
+    response = error_response(status_of(type(error)), error.id, error.message, field=error.field, **error.details)
     if isinstance(error, TooMany):
         wait = error.details.get("retry_after_seconds", 60)
         response.headers["Retry-After"] = str(math.ceil(float(str(wait))))

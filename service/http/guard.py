@@ -1,4 +1,4 @@
-"""The one place where a request is let in: origin, session, right, size and shape, in this order."""
+"""The one place where a request is let in: origin, session, right, how often, size and shape, in this order."""
 
 from __future__ import annotations
 
@@ -12,18 +12,23 @@ from aiohttp.typedefs import Handler
 from pydantic import BaseModel, ValidationError
 from sqlalchemy.exc import DBAPIError
 
-from service.accounts import use_cases as accounts
+from service.accounts import sessions
 from service.accounts.rights import Right
+from service.accounts.sessions import FoundSession
 from service.accounts.viewer import Viewer
 from service.errors import Forbidden, Unauthenticated, Unfit
 from service.http.cookie import set_cookie, token_of
 from service.http.errors import unfit
-from service.http.keys import CLOCK, OPTIONS, STORE
+from service.http.keys import CLOCK, KEYRING, OPTIONS, STORE, THROTTLE
 from service.http.routing import PUBLIC, NoQuery, Nothing, Route, Visit
 
 _SAFE: Final = frozenset({"GET", "HEAD"})
+#: in whose name a page of ours asks: two tabs share one cookie, and somebody else may have signed in in the other
+_ASKS_AS: Final = "X-Ecoute-Account"
 
 Finishers: TypeAlias = list[Callable[[web.StreamResponse], None]]
+#: whose session, and the token that their browser is to have
+_Renewal: TypeAlias = tuple[FoundSession, str]
 _log = structlog.get_logger(__name__)
 
 
@@ -34,8 +39,10 @@ def endpoint(route: Route) -> Handler:
         started = time.monotonic()
         _check_origin(request, route)
         finishers: Finishers = []
-        viewer = await _viewer(request, finishers)
+        viewer, renewal = await _viewer(request, route)
+        _check_person(request, viewer)
         _check_right(route, viewer)
+        _check_pace(request, route, viewer)
         visit: Visit[Any, Any] = Visit(
             request=request,
             body=await _body(request, route),
@@ -46,6 +53,8 @@ def endpoint(route: Route) -> Handler:
         result = await route.handler(visit)
         response = _answer(route, result)
         if not response.prepared:
+            if renewal is not None:
+                await _hand_out(request, renewal, response)
             for finish in finishers:
                 finish(response)
             milliseconds = round((time.monotonic() - started) * 1000, 1)
@@ -68,23 +77,66 @@ def _check_origin(request: web.Request, route: Route) -> None:
         raise Forbidden("origin-refused", "Open the page at its own address: this one is not among ours.")
 
 
-async def _viewer(request: web.Request, finishers: Finishers) -> Viewer | None:
+async def _viewer(request: web.Request, route: Route) -> tuple[Viewer | None, _Renewal | None]:
+    """Who asks. Nobody is looked for where anybody may ask: what caches may keep never carries a cookie."""
     token = token_of(request)
-    if token is None:
-        return None
+    if token is None or route.need is PUBLIC:
+        return None, None
     store, now = request.app[STORE], request.app[CLOCK]()
     async with store.reading() as session:
-        found = await accounts.viewer_of(session, token, now)
+        found = await sessions.viewer_of(session, token, now)
+        replayed = await sessions.replayed(session, token, now) if found is None else None
     if found is None:
-        return None
-    if found.stale:
+        if replayed is not None:
+            await _note_replay(request, replayed)
+        return None, None
+    renewal = None
+    if found.stale or (found.due and not route.websocket):
         try:
-            async with store.transaction() as session:
-                await accounts.touch(session, found.viewer.session_id, now)
-            finishers.append(lambda response: set_cookie(response, token))
+            renewal = await _keep(request, route, found, token)
         except DBAPIError:  # a locked database must not keep a listener from their page; the next request tries again
             _log.warning("could not note that a session is in use", action="session-touch-failed")
-    return found.viewer
+    return found.viewer, renewal
+
+
+async def _keep(request: web.Request, route: Route, found: FoundSession, token: str) -> _Renewal | None:
+    """The session is in use: its life starts anew, its token is renewed when it is due. A WebSocket sets no cookie."""
+    now = request.app[CLOCK]()
+    given: str | None = token if found.current else None  # an old token must not replace the new one in the browser
+    async with request.app[STORE].transaction() as session:
+        if found.due and not route.websocket:
+            given = await sessions.rotate(session, request.app[KEYRING], found, token, now)
+        else:
+            await sessions.touch(session, found, token, now)
+    return None if given is None or route.websocket else (found, given)
+
+
+async def _hand_out(request: web.Request, renewal: _Renewal, response: web.StreamResponse) -> None:
+    """The cookie's life starts anew. An answer that took long must not put a token back that was renewed meanwhile."""
+    found, token = renewal
+    try:
+        async with request.app[STORE].reading() as session:
+            holds = await sessions.holds(session, found, token)
+    except DBAPIError:  # the next request gets it
+        return
+    if holds:
+        set_cookie(response, token)
+
+
+async def _note_replay(request: web.Request, account_id: int) -> None:
+    _log.warning("a session's token was sent long after its renewal", action="token-replayed", account_id=account_id)
+    try:
+        async with request.app[STORE].transaction() as session:
+            await sessions.note_replay(session, request.app[KEYRING], account_id, request.app[CLOCK]())
+    except DBAPIError:  # whoever sends it again is noted then
+        _log.warning("could not note a token's replay", action="token-replay-not-noted", account_id=account_id)
+
+
+def _check_person(request: web.Request, viewer: Viewer | None) -> None:
+    """What one person wrote is never taken in another one's name. Who says nothing (a script) is not asked."""
+    asks_as = request.headers.get(_ASKS_AS)
+    if viewer is not None and asks_as is not None and asks_as != str(viewer.account_id):
+        raise Unauthenticated("another-account", "Somebody else signed in in this browser: load the page again.")
 
 
 def _check_right(route: Route, viewer: Viewer | None) -> None:
@@ -92,8 +144,16 @@ def _check_right(route: Route, viewer: Viewer | None) -> None:
         return
     if viewer is None:
         raise Unauthenticated("not-signed-in", "Sign in first.")
+    if isinstance(route.need, Right) and viewer.must_enrol:
+        raise Forbidden("second-step-missing", "Set up the second step of your sign-in first: your role asks for it.")
     if isinstance(route.need, Right) and not viewer.may(route.need):
         raise Forbidden("right-missing", "Your account may not do this: ask the administrator for the role it needs.")
+
+
+def _check_pace(request: web.Request, route: Route, viewer: Viewer | None) -> None:
+    """What is dear is asked for at a person's pace. Nothing that keeps a call alive has a limit."""
+    if route.per_minute is not None and viewer is not None:
+        request.app[THROTTLE].take(viewer.session_id, route.address, route.per_minute, time.monotonic())
 
 
 async def _body(request: web.Request, route: Route) -> BaseModel:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from aiohttp import web
 
 from service.http.keys import OPTIONS
-from service.http.options import HttpOptions, origin_of
+from service.http.options import HttpOptions, asked_encrypted, origin_of
 from service.http.routing import PREFIX
+
+_STRICT: Final = "Strict-Transport-Security"
+_A_YEAR: Final = "max-age=31536000"
 
 
 def content_security_policy(options: HttpOptions) -> str:
@@ -43,16 +48,18 @@ def security_headers(options: HttpOptions) -> dict[str, str]:
         "X-Frame-Options": "DENY",
     }
     if options.encrypted:
-        headers["Strict-Transport-Security"] = "max-age=31536000"
+        headers[_STRICT] = _A_YEAR
     return headers
 
 
 def install(app: web.Application) -> None:
     """Add the headers whatever made the response: handler, error, file or WebSocket."""
-    common = security_headers(app[OPTIONS])
+    common, encrypted = security_headers(app[OPTIONS]), app[OPTIONS].encrypted
 
     async def prepare(request: web.Request, response: web.StreamResponse) -> None:
         response.headers.update(common)
+        if not encrypted and asked_encrypted(request.host, request.app[OPTIONS]):
+            response.headers[_STRICT] = _A_YEAR
         response.headers.pop("Server", None)
         if request.path.startswith(PREFIX):
             response.headers.setdefault("Cache-Control", "no-store")

@@ -10,6 +10,7 @@ from typing import TypeAlias
 from aiohttp import web
 
 from service.http.options import HttpOptions
+from service.http.throttle import Throttle
 from service.keys import Keyring
 from service.store.engine import Store
 
@@ -38,4 +39,5 @@ KEYRING: web.AppKey[Keyring] = web.AppKey("keyring", Keyring)
 PUBLISH: web.AppKey[Publish] = web.AppKey("publish", Callable)  # type: ignore[arg-type]
 #: the time, always with UTC
 CLOCK: web.AppKey[Callable[[], datetime]] = web.AppKey("clock", Callable)  # type: ignore[arg-type]
+THROTTLE: web.AppKey[Throttle] = web.AppKey("throttle", Throttle)
 OPTIONS: web.AppKey[HttpOptions] = web.AppKey("options", HttpOptions)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from ipaddress import IPv4Network, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
+
+from service.accounts.rights import Role
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
@@ -23,12 +25,23 @@ class HttpOptions:
     pages: Path | None = None
     timezone: str = "Europe/Paris"  #: of the line: decides the year in a case's reference
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = ()
+    second_step_roles: frozenset[Role] = frozenset()  #: who must sign in with a second step
+    audit_anchors: Path | None = None  #: the file of the audit trail's anchors; none: the chain is checked alone
+    drafts_keep_days: int = 30  #: how long a browser keeps notes that could not be saved
     max_body_bytes: int = 1024 * 1024
 
     @property
     def encrypted(self) -> bool:
         """Whether browsers reach us by HTTPS alone."""
         return all(origin.startswith("https://") for origin in self.origins)
+
+
+def asked_encrypted(host: str, options: HttpOptions) -> bool:
+    """Whether pages of this host (a request's) are ours by HTTPS alone, be it that a proxy before us encrypts."""
+    schemes = {
+        urlsplit(origin).scheme for origin in options.origins if urlsplit(origin).netloc == urlsplit(f"//{host}").netloc
+    }
+    return schemes == {"https"}
 
 
 def origin_of(url: str) -> str:
@@ -55,17 +68,28 @@ def own_origins(
 
 
 def client_address(remote: str | None, forwarded: Iterable[str], options: HttpOptions) -> str:
-    """The client's network address: the last one in X-Forwarded-For that is no trusted proxy."""
+    """The client's network address: the last one in X-Forwarded-For that is no trusted proxy; without its port."""
     address = remote or ""
     hops = [hop.strip() for value in forwarded for hop in value.split(",")]
     while hops and _is_trusted(address, options):
         address = hops.pop()
-    return address
+    return str(parsed_address(address) or address)
+
+
+def parsed_address(address: str) -> IPv4Address | IPv6Address | None:
+    """An address as proxies and sockets write it: a port goes, IPv4 in IPv6 is IPv4. None: it is none."""
+    text = address.strip()
+    if text.startswith("["):
+        text = text[1:].partition("]")[0]
+    elif text.count(":") == 1:
+        text = text.partition(":")[0]
+    try:
+        parsed = ip_address(text.partition("%")[0])
+    except ValueError:
+        return None
+    return (parsed.ipv4_mapped or parsed) if isinstance(parsed, IPv6Address) else parsed
 
 
 def _is_trusted(address: str, options: HttpOptions) -> bool:
-    try:
-        parsed = ip_address(address)
-    except ValueError:
-        return False
-    return any(parsed in network for network in options.trusted_proxies)
+    parsed = parsed_address(address)
+    return parsed is not None and any(parsed in network for network in options.trusted_proxies)

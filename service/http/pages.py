@@ -13,7 +13,7 @@ from typing import Final
 from aiohttp import web
 
 from service.errors import NotFound
-from service.http.routing import PUBLIC, RouteTable, Visit
+from service.http.routing import PUBLIC, Reach, RouteTable, Visit
 
 _HASHED: Final = re.compile(r"^assets/.+[-.][A-Za-z0-9_-]{8,}\.[a-z0-9]+$")
 _TEXT: Final = ("text/", "application/javascript", "application/json", "image/svg+xml", "application/manifest+json")
@@ -34,7 +34,7 @@ def pages(folder: Path | None) -> RouteTable:
     files = _read(folder) if folder is not None else {}
     table = RouteTable("pages", prefix="")
 
-    @table.raw("/{path:.*}", right=PUBLIC)
+    @table.raw("/{path:.*}", right=PUBLIC, reach=Reach.NOBODY, audits="files of the build, the same for everybody")
     async def page(visit: Visit) -> web.StreamResponse:
         """The front end."""
         path = visit.word("path")

@@ -2,7 +2,8 @@
 
     routes = RouteTable("cases")
 
-    @routes.change("PUT", "/contacts/{contact_id}/notes", right=Right.WRITE_CASES, body=NotesIn, response=NotesSaved)
+    @routes.change("PUT", "/contacts/{contact_id}/notes", right=Right.WRITE_CASES, body=NotesIn, response=NotesSaved,
+                   reach=Reach.CASES, audits=(Action.NOTES_SAVED,))
     async def save_notes(visit: Visit[NotesIn]) -> NotesSaved:
         async with visit.app[STORE].transaction() as session:
             return await use_cases.save_notes(session, visit.viewer, visit.number("contact_id"), visit.body)
@@ -16,17 +17,21 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
-from typing import Any, Final, Generic, Literal, TypeAlias
+from typing import Any, Final, Generic, Literal, TypeAlias, TypedDict
 
 from aiohttp import web
-from pydantic import BaseModel, ConfigDict
-from typing_extensions import TypeVar
+from pydantic import BaseModel, ConfigDict, JsonValue
+from typing_extensions import TypeVar, Unpack
 
 from service.accounts.rights import Right
 from service.accounts.viewer import Viewer
-from service.errors import NotFound, Unauthenticated
+from service.audit.model import Action
+from service.errors import NotFound, ServiceError, Unauthenticated
 
 PREFIX: Final = "/api/v1"
+
+#: How a handler may fail, for the API's description: kinds of error with their ids. The guard's own need no mention.
+Fails: TypeAlias = Sequence[tuple[type[ServiceError], str]]
 
 
 class Open(Enum):
@@ -39,6 +44,34 @@ class Open(Enum):
 PUBLIC: Final = Open.PUBLIC
 SIGNED_IN: Final = Open.SIGNED_IN
 Need: TypeAlias = Right | Open
+
+
+class Reach(Enum):
+    """Whose data a route's answers may hold. The matrix in tests/integration/rights holds each route to it."""
+
+    NOBODY = "nothing about anybody"
+    OWN = "one's own account, phone and call"
+    CASES = "cases of one's team, and of the caller one is in contact with"
+    LINE = "calls and listeners of the whole line, never what was said"
+    LIVE = (
+        "the `line` view alone (is it up), for an analyst as for all; with `take-calls` one's own state and call; with "
+        "`watch-line` calls and listeners of the whole line; never what was said"
+    )
+    TRAIL = "ids, of the whole line"
+
+
+#: What a route puts on the audit trail when it did its work; or why it puts nothing there, in words.
+Audits: TypeAlias = tuple[Action, ...] | str
+
+
+class Promise(TypedDict, total=False):
+    """What a route promises beside its right. `per_minute`: how often a session may ask; never on a call's way."""
+
+    reach: Reach
+    audits: Audits
+    per_minute: int
+
+
 Method: TypeAlias = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 
 
@@ -46,6 +79,11 @@ class Wire(BaseModel):
     """Base of what travels: unknown fields are refused, values are frozen."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def example(**fields: JsonValue) -> ConfigDict:
+    """For a model's `model_config`: what the API's description shows of it. Nothing real."""
+    return ConfigDict(json_schema_extra={"examples": [fields]})
 
 
 class Nothing(Wire):
@@ -111,7 +149,7 @@ async def _none(visit: Visit[Any, Any]) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class Route:
-    """One declared route. `conflict`: the shape of its 409, where it has one of its own."""
+    """One declared route. `conflict`: the shape of its 409, where it has one of its own. `sends`: of a WebSocket."""
 
     method: Method
     path: str
@@ -122,10 +160,15 @@ class Route:
     response: type[BaseModel] | None = None
     status: int = 200
     conflict: type[BaseModel] | None = None
+    fails: Fails = ()
     websocket: bool = False
+    sends: type[BaseModel] | None = None
     raw: bool = False  #: the handler makes the aiohttp response itself
     feature: str = ""
     prefix: str = PREFIX
+    reach: Reach | None = None
+    audits: Audits | None = None
+    per_minute: int | None = None
 
     @property
     def address(self) -> str:
@@ -145,7 +188,7 @@ class Route:
 
 @dataclass
 class RouteTable:
-    """A feature's routes. `schemas`: further models for the API's description (what a WebSocket sends)."""
+    """A feature's routes. `schemas`: further models for the API's description."""
 
     feature: str
     prefix: str = PREFIX
@@ -159,9 +202,22 @@ class RouteTable:
         right: Need,
         response: type[M],
         query: type[Q] = NoQuery,  # type: ignore[assignment]
+        fails: Fails = (),
+        **promise: Unpack[Promise],
     ) -> Callable[[Declared[Nothing, Q, M]], Declared[Nothing, Q, M]]:
         """Declare a route that reads."""
-        return self._declare(Route(method="GET", path=path, need=right, handler=_none, query=query, response=response))
+        return self._declare(
+            Route(
+                method="GET",
+                path=path,
+                need=right,
+                handler=_none,
+                query=query,
+                response=response,
+                fails=fails,
+                **promise,
+            )
+        )
 
     def change(
         self,
@@ -173,6 +229,8 @@ class RouteTable:
         body: type[B] = Nothing,  # type: ignore[assignment]
         status: int = 200,
         conflict: type[BaseModel] | None = None,
+        fails: Fails = (),
+        **promise: Unpack[Promise],
     ) -> Callable[[Declared[B, NoQuery, M]], Declared[B, NoQuery, M]]:
         """Declare a route that changes something. The guard checks its origin."""
         return self._declare(
@@ -185,26 +243,32 @@ class RouteTable:
                 response=response,
                 status=status,
                 conflict=conflict,
+                fails=fails,
+                **promise,
             )
         )
 
     def delete(
-        self, path: str, *, right: Need
+        self, path: str, *, right: Need, fails: Fails = (), **promise: Unpack[Promise]
     ) -> Callable[[Declared[Nothing, NoQuery, None]], Declared[Nothing, NoQuery, None]]:
         """Declare a route that takes something away; answers 204."""
-        return self._declare(Route(method="DELETE", path=path, need=right, handler=_none, status=204))
+        return self._declare(
+            Route(method="DELETE", path=path, need=right, handler=_none, status=204, fails=fails, **promise)
+        )
 
     def websocket(
-        self, path: str, *, right: Need
+        self, path: str, *, right: Need, sends: type[BaseModel] | None = None, **promise: Unpack[Promise]
     ) -> Callable[[Declared[Nothing, NoQuery, web.StreamResponse]], Declared[Nothing, NoQuery, web.StreamResponse]]:
-        """Declare a WebSocket. The guard checks its origin before the handler prepares it."""
-        return self._declare(Route(method="GET", path=path, need=right, handler=_none, websocket=True, raw=True))
+        """Declare a WebSocket. The guard checks its origin before the handler prepares it. `sends`: one message."""
+        return self._declare(
+            Route(method="GET", path=path, need=right, handler=_none, websocket=True, raw=True, sends=sends, **promise)
+        )
 
     def raw(
-        self, path: str, *, right: Need
+        self, path: str, *, right: Need, **promise: Unpack[Promise]
     ) -> Callable[[Declared[Nothing, NoQuery, web.StreamResponse]], Declared[Nothing, NoQuery, web.StreamResponse]]:
         """Declare a GET that answers something else than JSON of a declared shape."""
-        return self._declare(Route(method="GET", path=path, need=right, handler=_none, raw=True))
+        return self._declare(Route(method="GET", path=path, need=right, handler=_none, raw=True, **promise))
 
     def _declare(self, route: Route) -> Callable[[H], H]:
         def declare(handler: H) -> H:

@@ -9,11 +9,12 @@ from typing import Any, Literal, TypeAlias
 import structlog
 from aiohttp import web
 
-from service.http.routing import PUBLIC, RouteTable, Visit
+from service.http.routing import PUBLIC, Reach, RouteTable, Visit
 
 #: Returns when the part works, raises when it does not.
 Check: TypeAlias = Callable[[], Awaitable[None]]
 _CHECK_SECONDS = 3.0
+_NOTHING = "tells nothing about anybody"
 _log = structlog.get_logger(__name__)
 
 
@@ -22,12 +23,12 @@ def system(checks: Mapping[str, Check], description: Mapping[str, Any]) -> list[
     root = RouteTable("system", prefix="")
     api = RouteTable("system")
 
-    @root.raw("/healthz", right=PUBLIC)
+    @root.raw("/healthz", right=PUBLIC, reach=Reach.NOBODY, audits=_NOTHING)
     async def health(_visit: Visit) -> web.StreamResponse:
         """The process lives."""
         return web.json_response({"status": "ok"})
 
-    @root.raw("/readyz", right=PUBLIC)
+    @root.raw("/readyz", right=PUBLIC, reach=Reach.NOBODY, audits=_NOTHING)
     async def ready(_visit: Visit) -> web.StreamResponse:
         """Store and PBX answer."""
         names = list(checks)
@@ -37,7 +38,7 @@ def system(checks: Mapping[str, Check], description: Mapping[str, Any]) -> list[
             {"ready": good, "checks": dict(zip(names, results, strict=True))}, status=200 if good else 503
         )
 
-    @api.raw("/openapi.json", right=PUBLIC)
+    @api.raw("/openapi.json", right=PUBLIC, reach=Reach.NOBODY, audits=_NOTHING)
     async def openapi(_visit: Visit) -> web.StreamResponse:
         """This description."""
         return web.json_response(description)

@@ -4,16 +4,23 @@ from __future__ import annotations
 
 from service.accounts.rights import Right
 from service.accounts.use_cases import take_phone
+from service.errors import Conflict, Forbidden, NotFound, Unavailable, Unfit
 from service.http.keys import CLOCK, KEYRING, STORE
-from service.http.routing import RouteTable, Visit
+from service.http.routing import Reach, RouteTable, Visit
 from service.listeners import use_cases
 from service.listeners.schemas import PauseIn, PhoneOut, Requested
-from service.live import LIVE
+from service.live import LIVE, REFUSED_BY_PBX
 
 routes = RouteTable("listeners")
 
+_NO_PBX = (Unavailable, "pbx-unreachable")
+_NO_MEMBER = (Conflict, "not-signed-in-to-queue")
+_NO_CASE = "asks the telephone system, reads and changes no case"
 
-@routes.change("POST", "/phone", right=Right.TAKE_CALLS, response=PhoneOut)
+
+@routes.change(
+    "POST", "/phone", right=Right.TAKE_CALLS, response=PhoneOut, reach=Reach.OWN, audits=_NO_CASE, fails=[_NO_PBX]
+)
 async def phone(visit: Visit) -> PhoneOut:
     """The browser phone of this session; the PBX knows it when the answer comes."""
     live, clock = visit.app[LIVE], visit.app[CLOCK]
@@ -27,38 +34,86 @@ async def phone(visit: Visit) -> PhoneOut:
         sip_uri=f"sip:{account.endpoint}@{home.host}",
         password=account.password,
         websocket_url=live.websocket_urls[home.id],
+        session=visit.viewer.session_id,
     )
 
 
-@routes.change("POST", "/listener/sign-in", right=Right.TAKE_CALLS, response=Requested)
+@routes.change(
+    "POST",
+    "/listener/sign-in",
+    right=Right.TAKE_CALLS,
+    response=Requested,
+    reach=Reach.OWN,
+    audits=_NO_CASE,
+    fails=[_NO_PBX, *REFUSED_BY_PBX],
+)
 async def sign_in_to_queue(visit: Visit) -> Requested:
     """Be rung for callers."""
     await use_cases.sign_in(visit.app[LIVE], visit.viewer)
     return Requested()
 
 
-@routes.change("POST", "/listener/sign-out", right=Right.TAKE_CALLS, response=Requested)
+@routes.change(
+    "POST",
+    "/listener/sign-out",
+    right=Right.TAKE_CALLS,
+    response=Requested,
+    reach=Reach.OWN,
+    audits=_NO_CASE,
+    fails=[_NO_PBX, *REFUSED_BY_PBX],
+)
 async def sign_out_of_queue(visit: Visit) -> Requested:
     """Be rung no more; a conversation goes on."""
     await use_cases.sign_out(visit.app[LIVE], visit.viewer)
     return Requested()
 
 
-@routes.change("POST", "/listener/pause", right=Right.TAKE_CALLS, body=PauseIn, response=Requested)
+@routes.change(
+    "POST",
+    "/listener/pause",
+    right=Right.TAKE_CALLS,
+    body=PauseIn,
+    response=Requested,
+    reach=Reach.OWN,
+    audits=_NO_CASE,
+    fails=[(Unfit, "pause-reason-unknown"), _NO_MEMBER, _NO_PBX, *REFUSED_BY_PBX],
+)
 async def pause(visit: Visit[PauseIn]) -> Requested:
     """Take a pause; nobody asks why."""
     await use_cases.pause(visit.app[LIVE], visit.viewer, visit.body.reason)
     return Requested()
 
 
-@routes.change("POST", "/listener/resume", right=Right.TAKE_CALLS, response=Requested)
+@routes.change(
+    "POST",
+    "/listener/resume",
+    right=Right.TAKE_CALLS,
+    response=Requested,
+    reach=Reach.OWN,
+    audits=_NO_CASE,
+    fails=[(Conflict, "in-conversation"), _NO_MEMBER, _NO_PBX, *REFUSED_BY_PBX],
+)
 async def resume(visit: Visit) -> Requested:
     """End the wrap-up or the pause."""
     await use_cases.resume(visit.app[LIVE], visit.viewer)
     return Requested()
 
 
-@routes.change("POST", "/calls/{call_id}/end", right=Right.TAKE_CALLS, response=Requested)
+@routes.change(
+    "POST",
+    "/calls/{call_id}/end",
+    right=Right.TAKE_CALLS,
+    response=Requested,
+    reach=Reach.OWN,
+    audits=_NO_CASE,
+    fails=[
+        (NotFound, "call-not-live"),
+        (Forbidden, "not-your-call"),
+        (Conflict, "not-in-conversation"),
+        _NO_PBX,
+        *REFUSED_BY_PBX,
+    ],
+)
 async def end_call(visit: Visit) -> Requested:
     """End one's own conversation, where the phone could not."""
     await use_cases.end_call(visit.app[LIVE], visit.viewer, visit.word("call_id"))

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from service.http.routing import Wire
+from service.http.routing import Wire, example
 
 
 class PhoneOut(Wire):
-    """For the browser phone: it registers straight at the PBX. The password holds as long as the session."""
+    """For the browser phone: it registers straight at the PBX. The password holds as long as the session, `session`."""
 
     endpoint: str
     sip_uri: str
     password: str
     websocket_url: str
+    session: int
 
 
 class Requested(Wire):
@@ -22,5 +23,7 @@ class Requested(Wire):
 
 class PauseIn(Wire):
     """`reason`: a key of Me.pause_reasons."""
+
+    model_config = example(reason="breathing-space")
 
     reason: str

@@ -126,6 +126,6 @@ def test_without_the_synthesiser_the_package_is_named(house: House, monkeypatch:
 def test_the_shipped_prompts_render(tmp_path: Path) -> None:
     layout = Layout.of(tmp_path, "pbx1")
     prompts.install(tmp_path / "cache", layout, quiet)
-    assert (layout.sounds / "fr/welcome.alaw").stat().st_size / 8000 < 6.0  # the notice is short: DESIGN.md
+    assert (layout.sounds / "fr/welcome.alaw").stat().st_size / 8000 < 6.0  # the notice is short
     for prompt in prompts.collect(SOURCES / "asterisk-config" / "prompts"):
         assert (layout.sounds / prompt.language / f"{prompt.name}.sln16").stat().st_size > 0

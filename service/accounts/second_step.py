@@ -1,0 +1,238 @@
+"""The second step of signing in: one-time codes by the clock (RFC 6238), each taken once; recovery codes beside them.
+
+A code of the step before and after is taken, too: telephones' clocks are not exact. pyotp makes the codes, segno draws
+the picture that a telephone reads.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+import pyotp
+import segno
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from service.accounts import attempts, passwords, queries
+from service.accounts.model import Account, RecoveryCode, SecondStep
+from service.accounts.viewer import Viewer
+from service.audit.model import Action
+from service.audit.use_cases import Act, append
+from service.errors import Conflict, NotFound, Unauthenticated, Unfit
+from service.keys import Keyring
+from service.store.engine import Store
+
+#: seconds that a code holds
+STEP_SECONDS: Final = 30
+_EARLIER, _LATER = -1, 1
+_RECOVERY_CODES: Final = 10
+_ISSUER: Final = "Écoute"
+_BORDER: Final = 4  # quiet zone of a QR code, ISO/IEC 18004
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Enrolment:
+    """`secret`: to be typed where a picture cannot be read. `picture`: SVG path data, `size` units wide and high."""
+
+    secret: str
+    uri: str
+    picture: str
+    size: int
+
+    def __repr__(self) -> str:
+        return "Enrolment(…)"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class State:
+    """Whether a second step holds, and how many recovery codes are left."""
+
+    on: bool
+    recovery_codes_left: int
+
+
+def step_of(at: datetime) -> int:
+    """The number of the time step."""
+    return int(at.timestamp()) // STEP_SECONDS
+
+
+def matching_step(secret: str, code: str, at: datetime, last_step: int) -> int | None:
+    """The step whose code this is, of now, the one before and the one after; never one that was taken already."""
+    generator, now, found = pyotp.TOTP(secret), step_of(at), None
+    for step in range(now + _EARLIER, now + _LATER + 1):
+        if hmac.compare_digest(generator.generate_otp(step).encode(), code.encode()) and step > last_step:
+            found = step
+    return found
+
+
+async def state(session: AsyncSession, account_id: int) -> State:
+    """Of an account."""
+    row = await queries.second_step(session, account_id)
+    left = await queries.recovery_codes_left(session, account_id)
+    return State(on=row is not None and row.confirmed_at is not None, recovery_codes_left=left)
+
+
+# --- at sign-in -------------------------------------------------------------------------------------------------------
+
+
+async def pass_at_sign_in(
+    store: Store, keyring: Keyring, account_id: int, *, attempt_id: int, code: str | None, at: datetime
+) -> bool:
+    """True where the account has a second step and the code was right; False where it has none.
+
+    `attempt_id`: of the password's attempt, taken back when only the code is missing: nobody guessed.
+    """
+    async with store.transaction() as session:
+        row = await queries.second_step(session, account_id)
+        if row is None or row.confirmed_at is None:
+            return False
+        if code is None:
+            await queries.take_back_attempt(session, attempt_id)
+        else:
+            await attempts.count_known(session, _attempts_of(keyring, account_id), at)
+    if code is None:
+        raise Unauthenticated("second-step-needed", "Your telephone's code is needed as well.")
+    async with store.transaction() as session:
+        right = await _use(session, keyring, account_id, code, at)
+        if right:
+            await queries.forgive_name(session, _attempts_of(keyring, account_id))
+    if not right:
+        raise Unauthenticated("second-step-refused", "This code does not fit, or was used already: take the next one.")
+    return True
+
+
+async def _use(session: AsyncSession, keyring: Keyring, account_id: int, code: str, at: datetime) -> bool:
+    """Take a code, for good."""
+    row = await queries.second_step(session, account_id, lock=True)
+    if row is None:
+        return False
+    typed = code.replace(" ", "").replace("-", "").lower()
+    if typed.isascii() and typed.isdigit():
+        step = matching_step(_open(keyring, row), typed, at, row.last_step)
+        if step is not None:
+            row.last_step = step
+        return step is not None
+    if not await queries.use_recovery_code(session, account_id, _code_hash(account_id, typed), at):
+        return False
+    act = Act(action=Action.RECOVERY_CODE_USED, subject="account", subject_id=account_id)
+    await append(session, keyring, [act], account_id=account_id, at=at)
+    return True
+
+
+# --- setting it up, and taking it away --------------------------------------------------------------------------------
+
+
+async def begin(store: Store, keyring: Keyring, viewer: Viewer, *, password: str, at: datetime) -> Enrolment:
+    """A new secret for one's telephone; holds once a code of it was confirmed. Unfit `password-wrong`.
+
+    Conflict `second-step-on` where there is one: take it away first.
+    """
+    await check_own_password(store, keyring, viewer, password, at)
+    secret = pyotp.random_base32()
+    async with store.transaction() as session:
+        row = await queries.second_step(session, viewer.account_id, lock=True)
+        if row is not None and row.confirmed_at is not None:
+            raise Conflict("second-step-on", "There is a second step already: remove it first.")
+        await queries.remove_second_step(session, viewer.account_id)
+        sealed = keyring.seal(secret, _context(viewer.account_id))
+        session.add(SecondStep(account_id=viewer.account_id, secret=sealed, made_at=at, last_step=0))
+    uri = pyotp.TOTP(secret).provisioning_uri(name=viewer.username, issuer_name=_ISSUER)
+    picture, size = _picture(uri)
+    return Enrolment(secret=secret, uri=uri, picture=picture, size=size)
+
+
+async def confirm(store: Store, keyring: Keyring, viewer: Viewer, *, code: str, at: datetime) -> list[str]:
+    """The telephone makes the right codes: from now on they are asked for. Recovery codes, to be shown once.
+
+    Unfit `code-wrong`; Conflict `second-step-not-begun`.
+    """
+    async with store.transaction() as session:
+        await attempts.count_known(session, _attempts_of(keyring, viewer.account_id), at)
+    async with store.transaction() as session:
+        row = await queries.second_step(session, viewer.account_id, lock=True)
+        if row is None or row.confirmed_at is not None:
+            raise Conflict("second-step-not-begun", "Begin anew: there is no second step to confirm.")
+        step = matching_step(_open(keyring, row), code.replace(" ", ""), at, row.last_step)
+        if step is None:
+            raise Unfit("code-wrong", "This code does not fit: take the one that is shown now.", field="code")
+        row.confirmed_at, row.last_step = at, step
+        codes = [passwords.random_code() for _ in range(_RECOVERY_CODES)]
+        hashes = [_code_hash(viewer.account_id, shown.replace("-", "")) for shown in codes]
+        session.add_all(RecoveryCode(account_id=viewer.account_id, code_hash=hashed) for hashed in hashes)
+        await queries.release_session(session, viewer.account_id, viewer.session_id, at)
+        await queries.forgive_name(session, _attempts_of(keyring, viewer.account_id))
+        act = Act(action=Action.SECOND_STEP_SET, subject="account", subject_id=viewer.account_id)
+        await append(session, keyring, [act], account_id=viewer.account_id, at=at)
+    return codes
+
+
+async def remove(
+    store: Store, keyring: Keyring, viewer: Viewer, *, password: str, asked_of_them: bool, at: datetime
+) -> None:
+    """Sign in with the password alone again. Conflict `second-step-required` where a role of theirs asks for it."""
+    if asked_of_them:
+        raise Conflict("second-step-required", "Your role asks for a second step: the administrator can reset it.")
+    await check_own_password(store, keyring, viewer, password, at)
+    async with store.transaction() as session:
+        await _remove(session, keyring, viewer.account_id, by=viewer.account_id, at=at)
+
+
+async def reset(session: AsyncSession, keyring: Keyring, *, username: str, at: datetime) -> bool:
+    """By an administrator, for somebody who lost telephone and recovery codes. Whoever is signed in no longer is.
+
+    False: there was none, and nothing was done.
+    """
+    account = await queries.account_by_username(session, username)
+    if account is None:
+        raise NotFound("account-unknown", "There is no account with this name.", field="username")
+    step = await queries.second_step(session, account.id)
+    if step is None or step.confirmed_at is None:
+        return False
+    await queries.end_sessions(session, account.id, at)
+    await _remove(session, keyring, account.id, by=None, at=at)
+    return True
+
+
+async def check_own_password(store: Store, keyring: Keyring, viewer: Viewer, password: str, at: datetime) -> None:
+    """Whether it is them: asked again before what a stolen session must not do. Unfit `password-wrong`."""
+    index = keyring.attempt_index(f"own-password:{viewer.account_id}")
+    async with store.transaction() as session:
+        await attempts.count_known(session, index, at)
+        account = await session.get_one(Account, viewer.account_id)
+    if not await passwords.fits(password, account.password_hash):
+        raise Unfit("password-wrong", "That is not your password: try again.", field="password")
+    async with store.transaction() as session:
+        await queries.forgive_name(session, index)
+
+
+async def _remove(session: AsyncSession, keyring: Keyring, account_id: int, *, by: int | None, at: datetime) -> None:
+    await queries.remove_second_step(session, account_id)
+    act = Act(action=Action.SECOND_STEP_REMOVED, subject="account", subject_id=account_id)
+    await append(session, keyring, [act], account_id=by, at=at)
+
+
+def _picture(uri: str) -> tuple[str, int]:
+    """The QR code as SVG path data, one square per dark module; no markup that a page would have to trust."""
+    code = segno.make(uri, error="m", micro=False)
+    rows = list(code.matrix_iter(border=_BORDER))
+    squares = (f"M{x} {y}h1v1h-1z" for y, row in enumerate(rows) for x, dark in enumerate(row) if dark)
+    return "".join(squares), len(rows)
+
+
+def _open(keyring: Keyring, row: SecondStep) -> str:
+    return keyring.open(row.secret, _context(row.account_id))
+
+
+def _context(account_id: int) -> str:
+    return f"second-step:{account_id}"
+
+
+def _attempts_of(keyring: Keyring, account_id: int) -> str:
+    return keyring.attempt_index(f"code:{account_id}")
+
+
+def _code_hash(account_id: int, code: str) -> str:
+    return hashlib.sha256(f"{account_id}:{code}".encode()).hexdigest()

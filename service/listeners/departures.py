@@ -1,0 +1,76 @@
+"""What must end here because a session or an account ended elsewhere: by the command line, or another process.
+
+Pages are closed, queues left, phones forgotten by the PBX. A conversation that goes on goes on: leaving a queue does
+not touch it, its phone stays known until it is over (phones.py).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+import structlog
+
+from pbx.commands import RemoveMember
+from service.accounts import queries as accounts
+from service.errors import ServiceError
+from service.listeners.model import account_of
+from service.listeners.phones import Phones
+from service.live import Live
+from service.store.engine import Store
+from service.world import LinkState
+
+#: what ended elsewhere has its effect here within this
+LOOK_SECONDS: Final = 2.0
+_log = structlog.get_logger(__name__)
+
+
+class Departures:
+    """Looks from time to time. `phones`: of each PBX."""
+
+    def __init__(self, store: Store, live: Live) -> None:
+        self.phones: list[Phones] = []
+        self._store = store
+        self._live = live
+
+    async def run(self) -> None:
+        """Until cancelled. What fails is tried again."""
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            for part in (self.close_pages, self.leave_queues, self.forget_phones):
+                try:
+                    await part()
+                except ServiceError as error:
+                    _log.info("what ended elsewhere goes on here for now", action="departure-delayed", error=error.id)
+                except Exception:  # a full disk, a database that is away: no reason to end the service
+                    _log.exception("what ended elsewhere goes on here for now", action="departure-delayed")
+
+    async def close_pages(self) -> None:
+        """Of sessions that ended."""
+        shown = self._live.board.sessions()
+        if not shown:
+            return
+        async with self._store.reading() as session:
+            held = await accounts.live_session_ids(session, shown)
+        for session_id in shown - held:
+            self._live.board.dismiss(session_id)
+
+    async def leave_queues(self) -> None:
+        """Of accounts that ended: nobody rings them any more."""
+        for pbx, line in self._live.world.lines.items():
+            found = {interface: account_of(interface) for interface in line.state.members}
+            members = {interface: account for interface, account in found.items() if account is not None}
+            if line.link is not LinkState.UP or not members:
+                continue
+            async with self._store.reading() as session:
+                gone = await accounts.ended_accounts(session, set(members.values()))
+            for interface in [interface for interface, account in members.items() if account in gone]:
+                member = line.state.members.get(interface)
+                for queue in sorted(member.queues) if member is not None else []:
+                    await self._live.send(RemoveMember(pbx=pbx, queue=queue, interface=interface))
+
+    async def forget_phones(self) -> None:
+        """Of sessions that ended, once their call is over."""
+        for phones in self.phones:
+            if await phones.stale():
+                await phones.synchronise()
