@@ -22,22 +22,27 @@ from pbx.link import LinkConfig, PbxLink
 from service.accounts import queries as account_queries
 from service.accounts import routes as account_routes
 from service.audit import routes as audit_routes
+from service.audit.anchors import Anchors
+from service.audit.anchors import file_of as anchors_file
 from service.calls import routes as call_routes
 from service.calls.announce import Announcer
 from service.calls.caller_keys import CallerKeys
 from service.calls.lookup import Lookup
 from service.calls.numbers import CallerNumbers
+from service.calls.purging import JournalPurge
 from service.calls.recorder import Recorder
 from service.calls.use_cases import Archive
 from service.cases import routes as case_routes
 from service.centres.use_cases import load_routes
+from service.drafts import routes as draft_routes
 from service.http.app import create_app
 from service.http.options import HttpOptions, own_origins
 from service.http.routing import RouteTable
-from service.keys import Keyring, load_keyring
+from service.keys import Keyring
 from service.listeners import routes as listener_routes
+from service.listeners.departures import Departures
 from service.listeners.phones import Phones
-from service.live import LIVE, Live, unreachable
+from service.live import LIVE, Live
 from service.provisioning import Provisioning
 from service.pump import Pump
 from service.push import routes as push_routes
@@ -47,13 +52,15 @@ from service.push.views import Views
 from service.running import PbxParts, Service
 from service.settings import Pbx, Settings
 from service.store.engine import Store
-from service.store.secrets import check_master_key, load_caller_keys
+from service.store.key_watch import KeyWatch
+from service.store.secrets import load_caller_keys, open_keys
 from service.world import Person, Rules, World, live_calls
 
 #: every declared route of the service, also for `python -m service.http.openapi`
 ROUTE_TABLES: Final[Sequence[RouteTable]] = (
     account_routes.routes,
     case_routes.routes,
+    draft_routes.routes,
     audit_routes.routes,
     call_routes.routes,
     listener_routes.routes,
@@ -63,28 +70,26 @@ ROUTE_TABLES: Final[Sequence[RouteTable]] = (
 PAGES: Final = Path(__file__).parent / "frontend" / "dist"
 
 
-async def serve(settings: Settings, ready: Callable[[], None] | None = None) -> None:
+async def serve(settings: Settings, ready: Callable[[], None] | None = None, *, record_ami: Path | None = None) -> None:
     """Run the service until SIGTERM or SIGINT. `ready`: called when its pages and every PBX answer."""
-    service = await build(settings)
+    service = await build(settings, record_ami=record_ami)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, service.stop)
     await service.run(ready)
 
 
-async def build(settings: Settings) -> Service:
+async def build(settings: Settings, *, record_ami: Path | None = None) -> Service:
     """Everything wired over an upgraded store. Starts neither Asterisk nor any task.
 
+    `record_ami`: file to which the sessions with the PBX are recorded; of several PBXs each has its own beside it.
     KeysError when the master key is missing or another store's; SQLAlchemy's errors when the store is not there.
     """
     data_dir = settings.store.data_dir.absolute()
     data_dir.mkdir(parents=True, exist_ok=True)
-    keyring = load_keyring(data_dir)
     store = Store(settings.store_url)
-    await store.upgrade()
+    keyring = await open_keys(store, data_dir)
     world = World(_rules(settings))
-    async with store.transaction() as session:
-        await check_master_key(session, keyring)
     async with store.reading() as session:
         numbers = CallerNumbers(await load_caller_keys(session, keyring), settings.line.country)
         world.routes = await load_routes(session)
@@ -95,19 +100,34 @@ async def build(settings: Settings) -> Service:
     views = Views(world, board, lookup)
     lookup.tell = views.learn
     live = Live(settings, world, board, views, Presence(), lookup)
-    service = Service(settings=settings, store=store, live=live, announcer=Announcer(store, world, views))
+    service = Service(
+        settings=settings,
+        store=store,
+        live=live,
+        announcer=Announcer(store, world, views),
+        keys=KeyWatch(store, keyring),
+        departures=Departures(store, live),
+        anchors=Anchors(store, keyring, anchors_file(data_dir)),
+    )
     for pbx in settings.pbx:
-        service.pbxs.append(_wire(settings, pbx, service, keyring, numbers))
+        record = record_ami if record_ami is None or len(settings.pbx) == 1 else _beside(record_ami, pbx.id)
+        service.pbxs.append(_wire(settings, pbx, service, keyring, numbers, record=record))
     service.app = _web(settings, service, keyring)
     service.ssl_context = _tls(settings)
     return service
 
 
-def _wire(settings: Settings, pbx: Pbx, service: Service, keyring: Keyring, numbers: CallerNumbers) -> PbxParts:
+def _beside(file: Path, pbx: str) -> Path:
+    return file.with_name(f"{file.stem}-{pbx}{file.suffix}")
+
+
+def _wire(
+    settings: Settings, pbx: Pbx, service: Service, keyring: Keyring, numbers: CallerNumbers, *, record: Path | None
+) -> PbxParts:
     """The parts of one PBX."""
     live, store = service.live, service.store
     layout = Layout.of(settings.store.data_dir.absolute(), pbx.id)
-    link = PbxLink(_link_config(pbx, layout))
+    link = PbxLink(_link_config(pbx, layout), record=record)
     recorder = Recorder(
         store,
         Archive(pbx.id, keyring, numbers),
@@ -116,7 +136,8 @@ def _wire(settings: Settings, pbx: Pbx, service: Service, keyring: Keyring, numb
         announce=service.announcer.recorded,
         remember=link.state.remember_token,
     )
-    phones = Phones(store, keyring, link, layout)
+    phones = Phones(store, keyring, link, layout, in_call=live.world.accounts_in_call)
+    phones.moved = live.views.phones_moved
     keys = CallerKeys(store, keyring, numbers.keys, link)
     provisioning = Provisioning(store, live.world, link, layout, phones=phones, keys=keys)
     pump = Pump(
@@ -132,7 +153,8 @@ def _wire(settings: Settings, pbx: Pbx, service: Service, keyring: Keyring, numb
     live.phones[pbx.id] = phones.ensure
     live.websocket_urls[pbx.id] = websocket_url(pbx)
     live.recorders[pbx.id] = recorder.writing_ended
-    return PbxParts(link, pump, recorder, provisioning)
+    service.departures.phones.append(phones)
+    return PbxParts(link, pump, recorder, provisioning, JournalPurge(store, pbx.id, layout.journal))
 
 
 def _web(settings: Settings, service: Service, keyring: Keyring) -> web.Application:
@@ -149,11 +171,13 @@ def _web(settings: Settings, service: Service, keyring: Keyring) -> web.Applicat
         pages=PAGES if PAGES.is_dir() else None,
         timezone=settings.line.timezone,
         trusted_proxies=tuple(http.trusted_proxies),
+        drafts_keep_days=settings.drafts.keep_days,
+        second_step_roles=frozenset(settings.accounts.totp_roles),
+        audit_anchors=anchors_file(settings.store.data_dir.absolute()),
     )
 
     async def pbx_answers() -> None:
-        if not service.answering():
-            raise unreachable()
+        service.live.reachable()  # one of several is enough: its calls need the pages
 
     app = create_app(
         store=service.store,

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Final
 
 from aiohttp import web
 
+from pbx.actions import REFUSALS
 from pbx.calls import LiveCall
 from pbx.commands import Command
 from pbx.link import CommandRefused, NotConnected, OutcomeUnknown, PbxLink, Reply
@@ -19,6 +21,9 @@ from service.push.presence import Presence
 from service.push.views import Views
 from service.settings import Settings
 from service.world import LinkState, Person, World
+
+#: the ids with which `Live.send` tells that Asterisk refused, for the API's description
+REFUSED_BY_PBX: Final = tuple((Conflict, f"pbx-{reason}") for reason in REFUSALS)
 
 EnsurePhone = Callable[[str, str], Awaitable[None]]
 EndWriting = Callable[[int, datetime], None]
@@ -62,9 +67,12 @@ class Live:
         return line.pbx, call
 
     async def ensure_phone(self, endpoint: str, password: str) -> None:
-        """Every PBX knows this phone, so that it can register at once."""
-        for ensure in self.phones.values():
-            await ensure(endpoint, password)
+        """Every PBX that can be reached knows this phone, so that it can register at once.
+
+        One that is lost learns it when it is back. Unavailable if none could be told.
+        """
+        for pbx in self.reachable():
+            await self.phones[pbx](endpoint, password)
 
     async def send(self, command: Command) -> Reply:
         """Ask the PBX, for a person who clicked: what they see changes when the PBX's event comes back."""

@@ -114,7 +114,7 @@ class Pump:
     def _look_at_writing(self, accounts: set[int]) -> None:
         """Who ended their wrap-up is in contact no more, also where the database does not know of the contact yet."""
         for account_id in accounts:
-            if self._world.writing(account_id) or self._world.doing(account_id).state is ListenerState.TALKING:
+            if self._world.may_be_writing(account_id) or self._world.doing(account_id).state is ListenerState.TALKING:
                 self._writing.add(account_id)
             elif account_id in self._writing or account_id in self._views.contacts:
                 self._writing.discard(account_id)
@@ -178,6 +178,7 @@ class Pump:
             self._decide()
         self._recorder.sample(self.now())
         if line.link is LinkState.UP:
+            self._recorder.heard(self.now() - max(0.0, time.monotonic() - self._link.last_heard))
             for call in line.state.calls.values():
                 if call.call_id not in self._world.known and call.caller_token and call.stage is not Stage.ENDED:
                     self._lookup.ask(Question(call.call_id, call.caller_token))

@@ -13,15 +13,19 @@ import structlog
 from aiohttp import web
 
 from pbx.link import PbxLink
+from service.audit.anchors import Anchors
 from service.calls.announce import Announcer
+from service.calls.purging import JournalPurge
 from service.calls.recorder import Recorder
 from service.http.keys import Change, ContactChanged, SessionEnded
+from service.listeners.departures import Departures
 from service.live import Live
 from service.provisioning import Provisioning
 from service.pump import Pump
 from service.push.views import iso
 from service.settings import Settings
 from service.store.engine import Store
+from service.store.key_watch import KeyWatch
 from service.world import LinkState
 
 #: pages are told the time this often, so that they notice a service that died
@@ -42,6 +46,7 @@ class PbxParts:
     pump: Pump
     recorder: Recorder
     provisioning: Provisioning
+    purge: JournalPurge
 
 
 @dataclass(slots=True)
@@ -52,6 +57,9 @@ class Service:
     store: Store
     live: Live
     announcer: Announcer
+    keys: KeyWatch
+    departures: Departures
+    anchors: Anchors
     pbxs: list[PbxParts] = field(default_factory=list)
     app: web.Application = field(default_factory=web.Application)
     ssl_context: ssl.SSLContext | None = None
@@ -117,6 +125,9 @@ class Service:
 
     def _parts(self) -> list[tuple[str, Coroutine[Any, Any, None]]]:
         parts: list[tuple[str, Coroutine[Any, Any, None]]] = [
+            ("keys", self.keys.run()),
+            ("departures", self.departures.run()),
+            ("anchors", self.anchors.run()),
             ("lookup", self.live.lookup.run()),
             ("changes", self._show_changes()),
             ("returned", self._show_after_return()),
@@ -126,6 +137,7 @@ class Service:
             name = pbx.link.config.pbx
             parts.append((f"recorder-{name}", pbx.recorder.run()))
             parts.append((f"provisioning-{name}", pbx.provisioning.run()))
+            parts.append((f"purge-{name}", pbx.purge.run()))
             parts.append((f"pump-{name}", pbx.pump.run()))
             parts.append((f"link-{name}", pbx.link.run()))
         return parts

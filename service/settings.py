@@ -32,6 +32,8 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from service.accounts.rights import Role
+
 Port = Annotated[int, Field(ge=1, le=65535)]
 
 _E164 = r"^\+[1-9][0-9]{5,14}$"
@@ -109,6 +111,19 @@ class Http(_Section):
         return self
 
 
+class Accounts(_Section):
+    """Who signs in, and how."""
+
+    #: roles that sign in with a second step, a code of one's telephone; asked for at the next sign-in
+    totp_roles: list[Role] = []
+
+
+class Retention(_Section):
+    """How long what the law lets us keep is kept (`ecoute purge`)."""
+
+    audit_months: Annotated[int, Field(ge=1, le=120)] = 12  #: the trail of who looked at what
+
+
 class Store(_Section):
     """Where what people write is kept."""
 
@@ -137,6 +152,12 @@ class Recovery(_Section):
 
     grace_seconds: Annotated[int, Field(ge=0, le=120)] = 20
     settle_seconds: Annotated[int, Field(ge=0)] = 30
+
+
+class Drafts(_Section):
+    """Notes that were typed and could not be saved yet: they wait in the browser, encrypted, for who typed them."""
+
+    keep_days: Annotated[int, Field(ge=1, le=365)] = 30  #: then they are erased there, and their owner is told
 
 
 class Trunk(_Section):
@@ -202,9 +223,12 @@ class Settings(BaseSettings):
 
     line: Line = Line()
     http: Http = Http()
+    accounts: Accounts = Accounts()
+    retention: Retention = Retention()
     store: Store = Store()
     overflow: Overflow = Overflow()
     recovery: Recovery = Recovery()
+    drafts: Drafts = Drafts()
     pbx: Annotated[list[Pbx], Field(min_length=1)] = [Pbx()]
 
     @model_validator(mode="after")

@@ -30,13 +30,39 @@ from pbx.facts import (
 from pbx.state import PbxState
 from service.calls.known import KnownCaller
 from service.centres.model import Routes
-from service.listeners.model import ABSENT, Doing, account_of, doing, doing_by_interface, endpoint_of, interface_of
+from service.listeners.model import (
+    ABSENT,
+    Doing,
+    ListenerState,
+    account_of,
+    doing,
+    doing_by_interface,
+    endpoint_of,
+    interface_of,
+)
 from service.queues.model import Staffing, staffing
 
 #: a withdrawal that no event followed is forgotten after this: the decision may be taken again
 WITHDRAWAL_SECONDS = 10.0
 #: lost phones are remembered this long
 LOST_PHONE_SECONDS = 60.0
+
+
+#: Of several PBXs, what one says of a listener outranks what another says. One phone is registered at one of them only.
+_RANK = {
+    state: rank
+    for rank, state in enumerate(
+        (
+            ListenerState.ABSENT,
+            ListenerState.UNREACHABLE,
+            ListenerState.FREE,
+            ListenerState.PAUSED,
+            ListenerState.WRAP_UP,
+            ListenerState.RINGING,
+            ListenerState.TALKING,
+        )
+    )
+}
 
 
 class LinkState(StrEnum):
@@ -91,6 +117,8 @@ class Line:
     phones_lost: dict[int, LostPhone] = field(default_factory=dict)
     #: stranded members whose wrap-up was asked for (once): see `find_stranded`
     asked_to_write: set[str] = field(default_factory=set)
+    #: who was paused or on a call when the link was lost, until a snapshot says whether they still are
+    held: set[str] = field(default_factory=set)
     _staffing: dict[str, Staffing] = field(default_factory=dict)
 
     def call(self, call_id: str) -> LiveCall | None:
@@ -150,6 +178,8 @@ class World:
         self.rules = rules
         self.lines: dict[str, Line] = {}
         self.people: dict[int, Person] = {}
+        #: account → session that holds its phone, as the PBX was told
+        self.phone_sessions: Mapping[int, int] = {}
         self.routes = Routes()
         self.known: dict[str, KnownCaller] = {}
         #: (call id, account) → for a listener to whom one of the caller's cases is closed
@@ -177,6 +207,8 @@ class World:
                 _apply_phone(line, fact, touched, instant)
             else:
                 _apply_link(line, fact, touched, instant)
+                if isinstance(fact, PbxConnected):
+                    self._forget_the_gone()
         return touched
 
     def _apply_call_fact(self, line: Line, fact: CallFact, touched: Touched) -> None:
@@ -202,6 +234,14 @@ class World:
         account_id = account_of(fact.interface)
         if account_id is not None:
             self.rung_at[fact.call_id, account_id] = fact.at
+
+    def _forget_the_gone(self) -> None:
+        """Calls that ended unseen: no fact of their end comes, and what is known of a caller is not kept."""
+        remembered = {*self._withdrawals, *self.known, *self.dropped_legs, *self.rang_out}
+        remembered.update(call_id for memory in (self.rung_at, self.known_to) for call_id, _ in memory)
+        for call_id in remembered:
+            if self.find_call(call_id) is None:
+                self._forget(call_id)
 
     def _forget(self, call_id: str) -> None:
         self._withdrawals.pop(call_id, None)
@@ -251,9 +291,13 @@ class World:
         return {pbx: doing_by_interface(line.state.calls.values()) for pbx, line in self.lines.items()}
 
     def doing(self, account_id: int, indexes: Mapping[str, Mapping[str, LiveCall]] | None = None) -> Doing:
-        """What a listener is doing, over all PBXs: a call on any of them outranks the rest."""
+        """What a listener is doing, over all PBXs: a call on any of them outranks the rest, then what keeps from one.
+
+        Without a call, what was last heard of a PBX that is lost counts only where no other is reached.
+        """
         indexes = self.indexes() if indexes is None else indexes
         interface, endpoint = interface_of(account_id), endpoint_of(account_id)
+        heard = {line.pbx for line in self._heard()}
         best = ABSENT
         for pbx, line in self.lines.items():
             found = doing(
@@ -264,9 +308,23 @@ class World:
             )
             if found.call_id:
                 return found
-            if best is ABSENT:
+            if pbx in heard and _RANK[found.state] > _RANK[best.state]:
                 best = found
         return best
+
+    def _heard(self) -> list[Line]:
+        """The PBXs that are reached; all, where none is."""
+        lines = list(self.lines.values())
+        return [line for line in lines if line.link is LinkState.UP] or lines
+
+    def accounts_in_call(self) -> set[int]:
+        """Listeners whom a call rings, who talk, or whom a caller waits for after their leg was lost."""
+        found: set[int | None] = set()
+        for line in self.lines.values():
+            for call in line.state.calls.values():
+                if call.stage is not Stage.ENDED:
+                    found.update(account_of(interface) for interface in (call.listener, *call.ringing) if interface)
+        return {account_id for account_id in found if account_id is not None}
 
     def phone_reachable(self, account_id: int) -> bool:
         """Is the listener's phone registered on any PBX?"""
@@ -276,17 +334,22 @@ class World:
     def queues_of(self, account_id: int) -> list[str]:
         """Queues that the listener serves, sorted."""
         interface = interface_of(account_id)
-        members = (line.state.members.get(interface) for line in self.lines.values())
+        members = (line.state.members.get(interface) for line in self._heard())
         return sorted({queue for member in members if member is not None for queue in member.queues})
 
     def writing(self, account_id: int) -> bool:
         """Paused on any PBX: after a call that is the wrap-up, and whatever pause they chose instead of ending it."""
         interface = interface_of(account_id)
-        for line in self.lines.values():
+        for line in self._heard():
             member = line.state.members.get(interface)
             if member is not None and member.paused:
                 return True
         return False
+
+    def may_be_writing(self, account_id: int) -> bool:
+        """Writing, or for all that a PBX whose link is not up has told: their writing-up must not end unheard."""
+        interface = interface_of(account_id)
+        return self.writing(account_id) or any(interface in line.held for line in self.lines.values())
 
 
 def live_calls(state: PbxState) -> list[str]:
@@ -318,8 +381,12 @@ def _apply_link(line: Line, fact: Fact, touched: Touched, instant: float) -> Non
     if isinstance(fact, PbxConnected):
         line.link, line.in_sync_since = LinkState.UP, instant
         line.asked_to_write.clear()
+        line.held.clear()
         touched.everything = True
     elif isinstance(fact, PbxLost | PbxRefused):
+        if line.link is LinkState.UP:
+            line.held = {member.interface for member in line.state.members.values() if member.paused}
+            line.held.update(call.listener for call in line.state.calls.values() if call.listener)
         line.link = LinkState.REFUSED if isinstance(fact, PbxRefused) else LinkState.LOST
         line.in_sync_since = None
     else:

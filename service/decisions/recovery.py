@@ -1,7 +1,7 @@
 """Quick recovery: a listener's browser died under a call; free the caller from its dead leg at once. Pure.
 
 Only when one listener is lost alone: if several vanish together, the network or the service's own view is at fault, and
-hanging up legs would tear conversations apart that may well go on (DESIGN.md, "Browser phone"). The loss of a listener
+hanging up legs would tear conversations apart that may well go on. The loss of a listener
 who is the only one there cannot be told from a network that blinked: without another's registered phone as a witness
 that the network is well, the PBX's own silence timer (rtp_timeout, 3 s) frees the caller.
 

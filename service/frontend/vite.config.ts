@@ -1,3 +1,5 @@
+/** How the pages are built, and where their tests are. */
+
 import { defineConfig } from "vitest/config";
 
 export default defineConfig({

@@ -150,9 +150,18 @@ class Board:
             if not readers and audience != EVERYBODY:
                 self._readers.pop(audience, None)
 
+    @property
+    def pages(self) -> int:
+        """How many pages are open."""
+        return len(self._all)
+
     def readers_of(self, account_id: int) -> int:
         """How many pages this account has open."""
         return sum(reader.account_id == account_id for reader in self._all)
+
+    def sessions(self) -> set[int]:
+        """Sessions that have a page open."""
+        return {reader.session_id for reader in self._all}
 
     def dismiss(self, session_id: int) -> None:
         """A session ended: its pages are closed."""

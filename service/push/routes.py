@@ -7,18 +7,18 @@ import time
 from aiohttp import web
 
 from service.accounts.rights import Right
-from service.http.routing import SIGNED_IN, RouteTable, Visit
+from service.audit.model import Action
+from service.http.routing import SIGNED_IN, Reach, RouteTable, Visit
 from service.live import LIVE
 from service.push.audiences import audiences_for
 from service.push.hub import Reader
-from service.push.schemas import SCHEMAS
+from service.push.schemas import LiveMessage
 from service.push.socket import serve_reader
 
 routes = RouteTable("push")
-routes.schemas.extend(SCHEMAS)
 
 
-@routes.websocket("/live", right=SIGNED_IN)
+@routes.websocket("/live", right=SIGNED_IN, sends=LiveMessage, reach=Reach.LIVE, audits=(Action.CASE_SHOWN,))
 async def live(visit: Visit) -> web.StreamResponse:
     """A snapshot, then numbered changes of what this page may see."""
     here, viewer = visit.app[LIVE], visit.viewer

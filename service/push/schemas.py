@@ -1,16 +1,18 @@
-"""What the live socket sends. The values are made in `views.py`; these describe them for the API's document."""
+"""What the live socket sends, as the API describes it and as the pages' types are made from it.
+
+The values are made in `views.py` and encoded once, without these models; tests hold every message against them.
+"""
 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, RootModel
 
 from service.cases.schemas import ContactState, Known
 from service.http.routing import Wire
 from service.listeners.model import ListenerState
-from service.push.audiences import Kind
 
 
 class LineView(Wire):
@@ -22,12 +24,13 @@ class LineView(Wire):
 
 
 class MeView(Wire):
-    """The listener's own state, as the PBX has it."""
+    """The listener's own state, as the PBX has it. `phone_session`: whose page has the phone; null: not known."""
 
     state: ListenerState
     pause_reason: str | None
     since: datetime
     phone_reachable: bool
+    phone_session: int | None
     ending_wrapup: bool
 
 
@@ -74,19 +77,65 @@ class ListenerView(Wire):
     queues: list[str]
 
 
-class Entity(Wire):
-    """`value`: LineView, MeView, OfferView, ContactView, CallView or ListenerView, by `kind`; null: it is gone."""
+class LineEntity(Wire):
+    """A PBX's connection, by its id. A value of null, here and below: it is gone."""
 
-    kind: Kind
+    kind: Literal["line"]
     id: str
-    value: dict[str, Any] | None
+    value: LineView | None
+
+
+class MeEntity(Wire):
+    """By account id."""
+
+    kind: Literal["me"]
+    id: str
+    value: MeView | None
+
+
+class OfferEntity(Wire):
+    """By call id."""
+
+    kind: Literal["offer"]
+    id: str
+    value: OfferView | None
+
+
+class ContactEntity(Wire):
+    """By contact id."""
+
+    kind: Literal["contact"]
+    id: str
+    value: ContactView | None
+
+
+class CallEntity(Wire):
+    """By call id."""
+
+    kind: Literal["call"]
+    id: str
+    value: CallView | None
+
+
+class ListenerEntity(Wire):
+    """By account id."""
+
+    kind: Literal["listener"]
+    id: str
+    value: ListenerView | None
+
+
+Entity = Annotated[
+    LineEntity | MeEntity | OfferEntity | ContactEntity | CallEntity | ListenerEntity, Field(discriminator="kind")
+]
 
 
 class LiveSnapshot(Wire):
-    """The first message: everything that this page may see."""
+    """The first message: everything that this page may see. `account_id`: who is signed in on this socket."""
 
     type: Literal["snapshot"]
     seq: int
+    account_id: int
     entities: list[Entity]
 
 
@@ -111,10 +160,7 @@ class LiveRefetch(Wire):
     type: Literal["refetch"]
 
 
-class LiveMessage(Wire):
-    """One message of the live socket."""
-
-    message: Annotated[LiveSnapshot | LiveChanges | LiveTick | LiveRefetch, Field(discriminator="type")]
-
-
-SCHEMAS = (LiveMessage, LineView, MeView, OfferView, ContactView, CallView, ListenerView)
+class LiveMessage(
+    RootModel[Annotated[LiveSnapshot | LiveChanges | LiveTick | LiveRefetch, Field(discriminator="type")]]
+):
+    """One message of the live socket, from the service to the page. A page sends nothing."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -13,7 +13,7 @@ from pbx.facts import Stage
 from service.calls.known import UNKNOWN, KnownCaller
 from service.calls.lookup import Lookup, Question
 from service.cases.schemas import Known
-from service.listeners.model import ListenerState, account_of
+from service.listeners.model import ListenerState, account_of, doing_by_interface, interface_of
 from service.push.audiences import Kind
 from service.push.hub import Board
 from service.queues.model import positions
@@ -68,15 +68,15 @@ class Views:
         if touched.everything:
             self.refresh_all(now)
             return
-        for call_id in touched.calls:
+        accounts = touched.accounts | self._talking_on(touched.calls)  # before: who talked on a call that is gone
+        for call_id in sorted(touched.calls):
             self._show_call(line, call_id)
+            accounts |= self._show_offers(line, call_id)
         if touched.calls:
             self._show_positions(line)
         indexes = self.world.indexes()
-        for account_id in touched.accounts:
+        for account_id in accounts:
             self.show_listener(account_id, now, indexes)
-        for call_id in touched.calls:
-            self._show_offers(line, call_id)
 
     def refresh_all(self, now: float) -> None:
         """Show everything again: after a snapshot, and at each tick, so that a view mends itself."""
@@ -118,6 +118,11 @@ class Views:
         for call_id, position in positions(waiting).items():
             self.board.show(Kind.CALL, call_id, self._call_value(line.state.calls[call_id], position))
 
+    def _talking_on(self, calls: Iterable[str]) -> set[int]:
+        """Listeners whom the board shows on these calls."""
+        shown = (self.board.value(Kind.CALL, call_id) for call_id in calls)
+        return {value["listener_id"] for value in shown if value and value["listener_id"] is not None}
+
     def _call_value(self, call: LiveCall, position: int | None) -> dict[str, Any]:
         listener_id = account_of(call.listener) if call.stage in (Stage.TALKING, Stage.LOST) else None
         return {
@@ -149,6 +154,7 @@ class Views:
             "pause_reason": doing.pause_reason or None,
             "since": iso(shown.since),
             "phone_reachable": self.world.phone_reachable(account_id),
+            "phone_session": self.world.phone_sessions.get(account_id),
             "ending_wrapup": account_id in self.ending_wrapup,
         }
         self.board.show(Kind.ME, str(account_id), me, account_id)
@@ -179,16 +185,28 @@ class Views:
         self._show_offers(found[0], question.call_id)
         self.board.flush()
 
+    def phones_moved(self, holders: Mapping[int, int]) -> None:
+        """`holders`: account → session whose page has the phone now. Every page of those concerned is told."""
+        before, self.world.phone_sessions = self.world.phone_sessions, holders
+        moved = [account_id for account_id in self._shown if before.get(account_id) != holders.get(account_id)]
+        for account_id in moved:
+            self.show_listener(account_id, self.clock())
+        self.board.flush()
+
     def show_again(self, account_id: int) -> None:
-        """A listener's page came, or something of ours about them changed: show their state at once."""
+        """A listener's page came, or something of ours about them changed: show their state and calls at once."""
         self.show_listener(account_id, self.clock())
+        for line in self.world.lines.values():
+            for call in line.calls_of(interface_of(account_id)):
+                self._show_call(line, call.call_id)
         self.board.flush()
 
     def _everybody(self) -> set[int]:
-        """Listeners who are members anywhere or have something shown."""
+        """Listeners who are members anywhere, are on a call, or have something shown."""
         found = set(self._shown) | set(self.contacts)
         for line in self.world.lines.values():
-            accounts = (account_of(interface) for interface in line.state.members)
+            on_calls = doing_by_interface(line.state.calls.values())
+            accounts = (account_of(interface) for interface in (*line.state.members, *on_calls))
             found.update(account for account in accounts if account is not None)
         return found
 
@@ -198,23 +216,24 @@ class Views:
 
     # --- what only the listener concerned may see
 
-    def _show_offers(self, line: Line, call_id: str) -> None:
+    def _show_offers(self, line: Line, call_id: str) -> set[int]:
+        """Gives the accounts for whom the call rang and rings no more."""
         call = line.call(call_id)
         rung = set()
         if call is not None:
             rung = {account for account in map(account_of, call.ringing) if account is not None}
             for account_id in rung:
                 self._show_offer(call, account_id)
-        self._withdraw_offers(call_id, keep=rung)
+        stopped = self._withdraw_offers(call_id, keep=rung)
         if rung:
             self._offered[call_id] = rung
+        return stopped
 
     def _show_offer(self, call: LiveCall, account_id: int) -> None:
         known = self._known_to(call, account_id)
-        shown = self.board.value(Kind.OFFER, call.call_id, account_id)
         value = {
             "call_id": call.call_id,
-            "rung_at": shown["rung_at"] if shown else iso(self.world.rung_at.get((call.call_id, account_id))),
+            "rung_at": iso(self.world.rung_at.get((call.call_id, account_id))),
             "returning": call.stage is Stage.LOST,
             **known.model_dump(mode="json"),
         }
@@ -236,10 +255,12 @@ class Views:
         self.lookup.ask(Question(call.call_id, call.caller_token, account_id))
         return UNKNOWN
 
-    def _withdraw_offers(self, call_id: str, keep: set[int]) -> None:
-        for account_id in self._offered.pop(call_id, set()) - keep:
+    def _withdraw_offers(self, call_id: str, keep: set[int]) -> set[int]:
+        stopped = self._offered.pop(call_id, set()) - keep
+        for account_id in stopped:
             self.board.remove(Kind.OFFER, call_id, account_id)
             self._told.discard((call_id, account_id))
+        return stopped
 
     def set_contact(self, account_id: int, contact: ListenerContact) -> None:
         """The recorder committed (or somebody changed) this listener's current contact."""

@@ -133,8 +133,9 @@ class ListenerBrowser:
 
 @contextmanager
 def listener_browser(playwright: Playwright, directory: Path, tone: float) -> Iterator[ListenerBrowser]:
-    """A browser whose microphone hears `tone` (Hz). Ended with all its processes."""
-    directory.mkdir(parents=True)
+    """A browser whose microphone hears `tone` (Hz). Ended with all its processes; its profile stays for the next."""
+    directory.mkdir(parents=True, exist_ok=True)
+    (directory / "profile" / "DevToolsActivePort").unlink(missing_ok=True)
     microphone = tone_file(directory / "microphone.wav", tone)
     program = shutil.which("chromium")
     assert program is not None, "chromium is missing: make test installs it"

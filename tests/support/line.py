@@ -17,7 +17,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
@@ -42,7 +42,9 @@ _READY = re.compile(r"ready: (\S+)")
 class LineUnderTest:
     """PBX and service of one test. The service can be killed and started again; the PBX goes on meanwhile."""
 
-    def __init__(self, directory: Path, block: Ports, sections: Mapping[str, Mapping[str, Any]]) -> None:
+    def __init__(
+        self, directory: Path, block: Ports, sections: Mapping[str, Mapping[str, Any]], options: Sequence[str] = ()
+    ) -> None:
         self.directory = directory
         self.ports = block
         self.http_port = block.spare[-1]
@@ -51,7 +53,7 @@ class LineUnderTest:
         self._sign_ins: dict[str, str] = {}
         self._lines: queue.Queue[str | None] = queue.Queue()
         (directory / "ecoute.toml").write_text(self._settings(sections))
-        self.service = self._start("up", "--sample")
+        self.service = self._start("up", "--sample", *options)
         self.url = self._wait_until_ready()
 
     def _settings(self, sections: Mapping[str, Mapping[str, Any]]) -> str:
@@ -184,7 +186,7 @@ class LineUnderTest:
         self.stop()
 
 
-def start_line(directory: Path, **sections: Mapping[str, Any]) -> LineUnderTest:
-    """`sections`: tables of ecoute.toml, like overflow={"after_seconds": 5}."""
+def start_line(directory: Path, *options: str, **sections: Mapping[str, Any]) -> LineUnderTest:
+    """`options`: of `ecoute up`. `sections`: tables of ecoute.toml, like overflow={"after_seconds": 5}."""
     directory.mkdir(parents=True, exist_ok=True)
-    return LineUnderTest(directory, reserve_ports(), sections)
+    return LineUnderTest(directory, reserve_ports(), sections, options)

@@ -35,7 +35,8 @@ _started: set[Layout] = set()
 
 
 @atexit.register
-def _end_forgotten() -> None:
+def end_forgotten() -> None:
+    """Every PBX of this run whose data directory is still there."""
     for where in _started:
         if running := process.find(where):
             running.kill()

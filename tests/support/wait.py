@@ -9,15 +9,18 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def until(look: Callable[[], T | None], what: str, timeout: float = 15.0) -> T:
-    """The first value of `look` that is true; fails by name when there is none within `timeout` seconds."""
+def until(look: Callable[[], T | None], what: str, timeout: float = 15.0, *, every: float = 0.02) -> T:
+    """The first value of `look` that is true; fails by name when there is none within `timeout` seconds.
+
+    `every`: seconds between two looks, where looking is dear.
+    """
     deadline = time.monotonic() + timeout
     while True:
         if value := look():
             return value
         if time.monotonic() > deadline:
             raise AssertionError(f"not within {timeout:g} s: {what}")
-        time.sleep(0.02)
+        time.sleep(every)
 
 
 def stays(look: Callable[[], object], what: str, seconds: float) -> None:

@@ -1,3 +1,5 @@
+/** Where the pages begin. */
+
 import { render } from "preact";
 import { App } from "./app/App";
 import { recall } from "./app/session";
@@ -10,6 +12,7 @@ import "./styles/controls.css";
 import "./styles/shell.css";
 import "./styles/listener.css";
 import "./styles/board.css";
+import "./styles/account.css";
 
 const root = document.getElementById("app");
 if (root !== null) {

@@ -1,3 +1,5 @@
+/** What a click on the listener's page asks of the service and of the telephone. */
+
 import { signal } from "@preact/signals";
 import { beforeEach, expect, test, vi } from "vitest";
 

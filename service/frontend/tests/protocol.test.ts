@@ -31,21 +31,21 @@ function followed(...messages: Message[]): Feed {
 describe("the live feed", () => {
   test("old state plus changes equals a fresh snapshot", () => {
     const live = followed(
-      { type: "snapshot", seq: 4, entities: [call("a", 1), call("b", 2)] },
+      { type: "snapshot", seq: 4, account_id: 7, entities: [call("a", 1), call("b", 2)] },
       { type: "changes", seq: 5, entities: [gone("a"), call("b", 1)] },
       { type: "tick", at: "2026-11-21T10:00:02Z" },
       { type: "changes", seq: 6, entities: [call("c", 2)] },
     );
-    expect(live).toEqual(followed({ type: "snapshot", seq: 6, entities: [call("b", 1), call("c", 2)] }));
+    expect(live).toEqual(followed({ type: "snapshot", seq: 6, account_id: 7, entities: [call("b", 1), call("c", 2)] }));
   });
 
   test("a missing number asks for a fresh snapshot", () => {
-    const feed = followed({ type: "snapshot", seq: 4, entities: [] });
+    const feed = followed({ type: "snapshot", seq: 4, account_id: 7, entities: [] });
     expect(apply(feed, { type: "changes", seq: 6, entities: [] })).toBe("refetch");
   });
 
   test("a repeated number asks for a fresh snapshot", () => {
-    const feed = followed({ type: "snapshot", seq: 4, entities: [] });
+    const feed = followed({ type: "snapshot", seq: 4, account_id: 7, entities: [] });
     expect(apply(feed, { type: "changes", seq: 4, entities: [] })).toBe("refetch");
   });
 
@@ -59,20 +59,20 @@ describe("the live feed", () => {
 
   test("a snapshot forgets what is not in it", () => {
     const feed = followed(
-      { type: "snapshot", seq: 1, entities: [call("a", 1)] },
-      { type: "snapshot", seq: 9, entities: [call("b", 1)] },
+      { type: "snapshot", seq: 1, account_id: 7, entities: [call("a", 1)] },
+      { type: "snapshot", seq: 9, account_id: 7, entities: [call("b", 1)] },
     );
     expect([...feed.things.call.keys()]).toEqual(["b"]);
   });
 
   test("kinds of a newer service are passed over", () => {
     const strange = { kind: "weather", id: "1", value: {} } as unknown as Entity;
-    const feed = followed({ type: "snapshot", seq: 1, entities: [strange, call("a", 1)] });
+    const feed = followed({ type: "snapshot", seq: 1, account_id: 7, entities: [strange, call("a", 1)] });
     expect(feed.things.call.size).toBe(1);
   });
 
   test("what was published is never changed under a reader", () => {
-    const before = followed({ type: "snapshot", seq: 1, entities: [call("a", 1)] });
+    const before = followed({ type: "snapshot", seq: 1, account_id: 7, entities: [call("a", 1)] });
     apply(before, { type: "changes", seq: 2, entities: [gone("a")] });
     expect(before.things.call.size).toBe(1);
   });
@@ -84,7 +84,8 @@ describe("the live feed", () => {
     "[]",
     '{"type":"weather"}',
     '{"type":"changes","seq":"1","entities":[]}',
-    '{"type":"snapshot","seq":1}',
+    '{"type":"snapshot","seq":1,"account_id":7}',
+    '{"type":"snapshot","seq":1,"entities":[]}',
     '{"type":"tick"}',
   ])("is not fooled by %j", (text) => {
     expect(parse(text)).toBeNull();

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { trouble } from "../src/account/trouble";
 import { refusal } from "../src/api/http";
 import { fr } from "../src/i18n/fr";
 import { signOutAfter } from "../src/shell/signOutAfter";
@@ -28,5 +29,21 @@ describe("signing out", () => {
   test("does not wait for notes that were refused", () => {
     expect(signOutAfter(false, ["refused"])).toBeNull();
     expect(signOutAfter(false, ["refused", "unsaved"])).toBe("notes");
+  });
+});
+
+describe("the second step", () => {
+  test("a code that does not fit is told as that, not as a wrong password", () => {
+    expect(refused(refusal(401, { error: { id: "second-step-refused" } }), fr.signIn)).toBe(fr.signIn.codeWrong);
+  });
+
+  test.each([
+    [422, "password-wrong", null, fr.account.wrongPassword],
+    [422, "code-wrong", "code", fr.account.wrongCode],
+    [422, "body-unfit", "code", fr.account.wrongCode],
+    [429, "sign-in-too-often", null, fr.account.tooMany],
+    [409, "second-step-on", null, fr.account.failed],
+  ])("%i %s on one's own account is put in words", (status, id, field, text) => {
+    expect(trouble(refusal(status, { error: { id, field } }), fr.account)).toBe(text);
   });
 });

@@ -8,6 +8,7 @@ const told = (state: ListenerState, pause_reason: string | null = null): MyState
   pause_reason,
   since: "2026-11-21T11:00:00Z",
   phone_reachable: true,
+  phone_session: null,
   ending_wrapup: false,
 });
 const phoneCall = (stage: PhoneCall["stage"]): PhoneCall => ({

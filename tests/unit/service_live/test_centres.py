@@ -13,7 +13,7 @@ from service.centres.use_cases import differences, sample_directory
 
 #: every French department: metropolitan, Corsica, overseas
 DEPARTMENTS = {f"{n:02}" for n in range(1, 96)} - {"20"} | {"2A", "2B"} | {"971", "972", "973", "974", "976"}
-#: the ranges that the regulator keeps for fiction (DOMAIN.md)
+#: the ranges that the regulator keeps for fiction
 FICTIONAL = re.compile(r"\+33(19900|26191|35301|46571|53649)[0-9]{4}")
 
 

@@ -27,7 +27,7 @@ from pbx.facts import (
     OverflowBegan,
     Stage,
 )
-from service.calls.fold import WHAT, fold, told
+from service.calls.fold import WHAT, fold, told, without_presumed
 from service.calls.model import Result
 
 CALL = "0f9c1f5e-0000-4000-8000-000000000001"
@@ -132,3 +132,16 @@ def test_every_kind_of_fact_has_a_word_of_its_own() -> None:
 
 def test_the_callers_token_is_not_among_the_details_that_are_stored() -> None:
     assert told(entered()).detail == {"line": "+33199003133", "arrived": 1000}
+
+
+def test_an_end_that_was_presumed_too_early_is_where_and_when_the_journal_leaves_the_call() -> None:
+    presumed = CallEnded(**common(facts.PRESUMED, 1009.0), by=EndedBy.FAULT, stage=Stage.WAITING)
+    record = fold(map(told, [entered(), queued(), presumed, answered()]))
+    assert (record.ended_stage, record.ended_by) == (Stage.TALKING, EndedBy.FAULT)
+    assert record.ended_at == told(answered()).at
+
+
+def test_a_timeline_has_one_end_and_it_is_the_one_that_was_told() -> None:
+    presumed, certain = told(ended(0, 1050.0, EndedBy.FAULT)), told(ended(4, 1060.0, EndedBy.LISTENER))
+    assert without_presumed([told(entered()), presumed, certain]) == [told(entered()), certain]
+    assert without_presumed([told(entered()), presumed]) == [told(entered()), presumed]

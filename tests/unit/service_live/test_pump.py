@@ -64,6 +64,9 @@ class FakeRecorder:
     def sample(self, now: float) -> None:
         """No journal here."""
 
+    def heard(self, at: float) -> None:
+        """Nor a place in it."""
+
 
 class FakeLookup:
     def __init__(self) -> None:

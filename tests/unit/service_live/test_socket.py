@@ -48,6 +48,7 @@ async def test_a_page_gets_a_snapshot_then_changes_one_number_apart(client: Clie
         assert first == {
             "type": "snapshot",
             "seq": 0,
+            "account_id": 1,
             "entities": [{"kind": "line", "id": "pbx1", "value": {"state": "up"}}],
         }
         for number in (1, 2):

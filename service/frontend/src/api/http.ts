@@ -1,5 +1,7 @@
 /** The one place that speaks HTTP with the service. */
 
+import type { Fault } from "./types";
+
 const BASE = "/api/v1";
 const DEADLINE_MS = 10_000;
 
@@ -10,6 +12,7 @@ export class ApiError extends Error {
     readonly status: number,
     message: string,
     readonly field: string | null = null,
+    readonly faults: readonly Fault[] = [],
   ) {
     super(message);
     this.name = "ApiError";
@@ -22,24 +25,42 @@ export class ApiError extends Error {
 
 type Method = "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
 
-let onUnauthenticated: () => void = () => {};
+let onUnauthenticated: (errorId: string) => void = () => {};
 
-/** Called whenever the service no longer knows the session. */
-export function whenUnauthenticated(callback: () => void): void {
+/** Called whenever the service no longer knows the session, or knows it as another person's. */
+export function whenUnauthenticated(callback: (errorId: string) => void): void {
   onUnauthenticated = callback;
 }
 
+/** The page's session, as far as requests are concerned. `account`: in whose name it asks; null: nobody's. */
+export interface Asking {
+  readonly account: () => number | null;
+  /** Before anything is sent that belongs to that person: is it still they whom the browser's cookie names? */
+  readonly admitted: () => Promise<boolean>;
+}
+
+let asking: Asking = { account: () => null, admitted: () => Promise.resolve(true) };
+
+export function askAs(person: Asking): void {
+  asking = person;
+}
+
 export async function request<T>(method: Method, path: string, body?: unknown): Promise<T> {
+  if (path !== "/session" && !(await asking.admitted())) throw new ApiError("not-signed-in", 401, "");
   const response = await send(method, path, body);
   if (response.ok) return (await readJson(response)) as T;
   const error = refusal(response.status, await readJson(response));
-  if (response.status === 401 && path !== "/session") onUnauthenticated();
+  if (response.status === 401 && path !== "/session") onUnauthenticated(error.id);
   throw error;
 }
 
 async function send(method: Method, path: string, body: unknown): Promise<Response> {
   const headers: Record<string, string> = { Accept: "application/json" };
   if (body !== undefined) headers["Content-Type"] = "application/json";
+  const account = asking.account();
+  // Who is signed in, and signing in, are asked in nobody's name. All else is refused when the cookie names another.
+  const inName = path !== "/session" || method === "PATCH" || method === "DELETE";
+  if (account !== null && inName) headers["X-Ecoute-Account"] = String(account);
   try {
     return await fetch(BASE + path, {
       method,
@@ -62,11 +83,12 @@ async function readJson(response: Response): Promise<unknown> {
   }
 }
 
-/** Reads `{"error": {"id", "message", "field"?}}`; anything else still becomes an error with a name. */
+/** Reads `{"error": {"id", "message", "field"?, "faults"?}}`; anything else still becomes an error with a name. */
 export function refusal(status: number, body: unknown): ApiError {
   const error = isRecord(body) && isRecord(body["error"]) ? body["error"] : {};
   const text = (key: string): string | null => (typeof error[key] === "string" ? error[key] : null);
-  return new ApiError(text("id") ?? `http-${status}`, status, text("message") ?? "", text("field"));
+  const faults = Array.isArray(error["faults"]) ? (error["faults"] as Fault[]) : [];
+  return new ApiError(text("id") ?? `http-${status}`, status, text("message") ?? "", text("field"), faults);
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

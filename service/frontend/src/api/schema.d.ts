@@ -4,6 +4,109 @@
  */
 
 export interface paths {
+    "/api/v1/account/second-step": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Whether one signs in with a second step. */
+        get: operations["own_second_step"];
+        put?: never;
+        /** A secret for one's telephone. Holds once a code of it was confirmed. */
+        post: operations["begin_second_step"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/account/second-step/confirm": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** The telephone shows the right code: from now on it is asked for. Recovery codes come back, once. */
+        post: operations["confirm_second_step"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/account/second-step/remove": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Sign in with the password alone again. */
+        post: operations["remove_second_step"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/account/sessions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Where one is signed in. */
+        get: operations["own_sessions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/account/sessions/end-others": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Sign out everywhere but here. Calls that are live go on. */
+        post: operations["end_other_sessions"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/account/sessions/{session_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Sign out elsewhere. A call that is live there goes on. */
+        delete: operations["end_session"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/audit": {
         parameters: {
             query?: never;
@@ -11,7 +114,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Entries of the audit trail, oldest first. */
+        /** Entries of the audit trail, oldest first. Who looks at them is on it as well. */
         get: operations["read_audit"];
         put?: never;
         post?: never;
@@ -28,7 +131,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Walk the whole chain and say whether it holds. */
+        /** Walk the whole chain, hold the anchors of the service's own file to it, and say whether the trail is whole. */
         get: operations["check_audit_chain"];
         put?: never;
         post?: never;
@@ -123,6 +226,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/cases/search": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Cases by reference, department, status, dates or name. A POST, so that no name stays in an address. */
+        post: operations["search_cases"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/cases/{case_id}": {
         parameters: {
             query?: never;
@@ -168,6 +288,23 @@ export interface paths {
         put?: never;
         /** Make a draft a case, with a reference. */
         post: operations["keep_case"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/cases/{case_id}/names": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Say what the caller chose to be called, and who the person concerned is; null: not known. */
+        put: operations["save_names"];
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -235,6 +372,23 @@ export interface paths {
         get?: never;
         /** Say whether the accused may use the caller's number too. */
         put: operations["shield_number"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/drafts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What this page needs to keep unsaved notes in its browser, for this account alone. */
+        get: operations["draft_keeping"];
+        put?: never;
         post?: never;
         delete?: never;
         options?: never;
@@ -373,7 +527,7 @@ export interface components {
          * @description What was done. A closed list: adding a word needs no migration.
          * @enum {string}
          */
-        Action: "case.read" | "case.shown" | "case.kept" | "case.discarded" | "contact.read" | "contact.linked" | "notes.saved" | "speaker.confirmed" | "number.shielded" | "number.unshielded" | "account.made" | "account.changed" | "signed-in" | "signed-out";
+        Action: "case.read" | "case.shown" | "case.searched" | "case.kept" | "case.discarded" | "contact.read" | "contact.linked" | "notes.saved" | "names.saved" | "speaker.confirmed" | "number.shielded" | "number.unshielded" | "account.made" | "account.changed" | "account.ended" | "account.returned" | "second-step.set" | "second-step.removed" | "recovery-code.used" | "sessions.ended" | "token.replayed" | "trail.read" | "trail.purged" | "signed-in" | "signed-out";
         /**
          * AuditEntryOut
          * @description One act: who, what, on which; never content.
@@ -427,6 +581,20 @@ export interface components {
              * @default null
              */
             subject_id: string | null;
+        };
+        /**
+         * CallEntity
+         * @description By call id.
+         */
+        CallEntity: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "call";
+            /** Id */
+            id: string;
+            value: components["schemas"]["CallView"] | null;
         };
         /**
          * CallOut
@@ -551,6 +719,41 @@ export interface components {
             limit: number;
         };
         /**
+         * CaseFound
+         * @description A case in what a search found.
+         */
+        CaseFound: {
+            /** Case Id */
+            case_id: number;
+            /** Reference */
+            reference: string | null;
+            status: components["schemas"]["CaseStatus"];
+            /** Department */
+            department: string | null;
+            /** Centre */
+            centre: string | null;
+            /**
+             * Opened At
+             * Format: date-time
+             */
+            opened_at: string;
+            /**
+             * Last Contact At
+             * Format: date-time
+             */
+            last_contact_at: string;
+        };
+        /**
+         * CaseNames
+         * @description Names in a case; null: not known. `caller`: what whoever rings chose to be called.
+         */
+        CaseNames: {
+            /** Caller */
+            caller: string | null;
+            /** Person Concerned */
+            person_concerned: string | null;
+        };
+        /**
          * CaseOut
          * @description A case with its contacts, the first one first.
          */
@@ -574,6 +777,7 @@ export interface components {
              * Format: date-time
              */
             last_contact_at: string;
+            names: components["schemas"]["CaseNames"];
             /** Contacts */
             contacts: components["schemas"]["ContactSummary"][];
         };
@@ -597,14 +801,64 @@ export interface components {
          */
         CaseStatus: "draft" | "open" | "discarded";
         /**
+         * CasesFound
+         * @description The latest first. `more`: there are others, ask more narrowly.
+         */
+        CasesFound: {
+            /** Cases */
+            cases: components["schemas"]["CaseFound"][];
+            /** More */
+            more: boolean;
+        };
+        /**
          * ChainOut
-         * @description Whether the chain holds. `broken_at`: number of the first entry that is not as it was written.
+         * @description Whether the trail is whole. `broken_at`: number of the first entry that is not as it was written.
+         *
+         *     `purged`: entries up to this number are past their time and gone. `anchored`: up to where the anchors outside the
+         *     database vouch. `missing_from`: first of the entries that an anchor knows and the database does not have so: its end
+         *     was taken away, or an older copy was put in its place. `anchors_damaged`: the first line of the anchors' file that
+         *     the service did not write; it is not held to the chain then. `not_proven`: what all this cannot show; anchors that
+         *     are kept elsewhere are held to it by `ecoute audit verify --anchor`.
          */
         ChainOut: {
             /** Entries */
             entries: number;
+            /** Purged */
+            purged: number;
+            /** Last */
+            last: number;
             /** Broken At */
             broken_at: number | null;
+            /** Anchored */
+            anchored: number;
+            /** Missing From */
+            missing_from: number | null;
+            /** Anchors Damaged */
+            anchors_damaged: number | null;
+            /** Not Proven */
+            not_proven: string;
+        };
+        /**
+         * CodeIn
+         * @description What the telephone shows now.
+         */
+        CodeIn: {
+            /** Code */
+            code: string;
+        };
+        /**
+         * ContactEntity
+         * @description By contact id.
+         */
+        ContactEntity: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "contact";
+            /** Id */
+            id: string;
+            value: components["schemas"]["ContactView"] | null;
         };
         /**
          * ContactOut
@@ -690,6 +944,9 @@ export interface components {
         /**
          * DiscardIn
          * @description Why it was no case.
+         * @example {
+         *       "reason": "wrong-number"
+         *     }
          */
         DiscardIn: {
             reason: components["schemas"]["DiscardReason"];
@@ -701,27 +958,49 @@ export interface components {
          */
         DiscardReason: "wrong-number" | "hoax" | "silent";
         /**
+         * DraftKeeping
+         * @description `secret`: this account's half of the key (base64), for the page's memory alone: without it, and so without
+         *     signing in, nothing opens what the browser keeps. `keep_days`: how long a draft waits there for its owner.
+         */
+        DraftKeeping: {
+            /** Secret */
+            secret: string;
+            /** Keep Days */
+            keep_days: number;
+        };
+        /**
          * EndedBy
          * @description Who ended the call. `system` must never happen (law 1); `fault` is a PBX that died under the call.
          * @enum {string}
          */
         EndedBy: "caller" | "listener" | "centre" | "closed" | "system" | "fault";
         /**
-         * Entity
-         * @description `value`: LineView, MeView, OfferView, ContactView, CallView or ListenerView, by `kind`; null: it is gone.
+         * EndedOut
+         * @description How many sessions ended.
          */
-        Entity: {
-            kind: components["schemas"]["Kind"];
-            /** Id */
-            id: string;
-            /** Value */
-            value: {
-                [key: string]: unknown;
-            } | null;
+        EndedOut: {
+            /** Ended */
+            ended: number;
+        };
+        /**
+         * EnrolmentOut
+         * @description For the telephone: `picture` is SVG path data, `size` units wide and high. Holds once a code was confirmed.
+         */
+        EnrolmentOut: {
+            /** Secret */
+            secret: string;
+            /** Uri */
+            uri: string;
+            /** Picture */
+            picture: string;
+            /** Size */
+            size: number;
         };
         /**
          * ErrorBody
          * @description `id`: stable, kebab-case. `message`: what to do next. `field`: of the body or query, where one is at fault.
+         *
+         *     `faults`: of a body or query that does not fit, all of them; for pages, which say it in their own language.
          */
         ErrorBody: {
             /** Id */
@@ -733,6 +1012,11 @@ export interface components {
              * @default null
              */
             field: string | null;
+            /**
+             * Faults
+             * @default null
+             */
+            faults: components["schemas"]["Fault"][] | null;
         };
         /**
          * ErrorOut
@@ -740,6 +1024,24 @@ export interface components {
          */
         ErrorOut: {
             error: components["schemas"]["ErrorBody"];
+        };
+        /**
+         * Fault
+         * @description One field that does not fit. `limit`: the length or value that it passes, where there is one.
+         */
+        Fault: {
+            /**
+             * Id
+             * @enum {string}
+             */
+            id: "missing" | "extra-forbidden" | "enum" | "literal-error" | "bool-parsing" | "bool-type" | "int-from-float" | "int-parsing" | "int-parsing-size" | "int-type" | "greater-than-equal" | "less-than-equal" | "string-type" | "string-unicode" | "string-too-long" | "string-too-short" | "string-pattern-mismatch" | "date-from-datetime-inexact" | "date-from-datetime-parsing" | "date-parsing" | "date-type" | "datetime-from-date-parsing" | "datetime-parsing" | "datetime-type" | "list-type" | "too-long" | "too-short" | "model-type" | "unfit";
+            /** Field */
+            field: string;
+            /**
+             * Limit
+             * @default null
+             */
+            limit: number | null;
         };
         /**
          * Happened
@@ -761,17 +1063,14 @@ export interface components {
         /**
          * KeepIn
          * @description Where the person concerned is.
+         * @example {
+         *       "department": "38"
+         *     }
          */
         KeepIn: {
             /** Department */
             department: string;
         };
-        /**
-         * Kind
-         * @description Kinds of live entities.
-         * @enum {string}
-         */
-        Kind: "line" | "me" | "offer" | "contact" | "call" | "listener";
         /**
          * Known
          * @description What is known about a caller's number. A number is not a person.
@@ -829,6 +1128,20 @@ export interface components {
             confirmed: boolean;
         };
         /**
+         * LineEntity
+         * @description A PBX's connection, by its id. A value of null, here and below: it is gone.
+         */
+        LineEntity: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "line";
+            /** Id */
+            id: string;
+            value: components["schemas"]["LineView"] | null;
+        };
+        /**
          * LineView
          * @description `as_of`: up to when the rest of the view is true.
          */
@@ -852,10 +1165,27 @@ export interface components {
         /**
          * LinkIn
          * @description The known case that this contact belongs to.
+         * @example {
+         *       "case_id": 123
+         *     }
          */
         LinkIn: {
             /** Case Id */
             case_id: number;
+        };
+        /**
+         * ListenerEntity
+         * @description By account id.
+         */
+        ListenerEntity: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "listener";
+            /** Id */
+            id: string;
+            value: components["schemas"]["ListenerView"] | null;
         };
         /**
          * ListenerState
@@ -896,16 +1226,13 @@ export interface components {
             /** Seq */
             seq: number;
             /** Entities */
-            entities: components["schemas"]["Entity"][];
+            entities: (components["schemas"]["LineEntity"] | components["schemas"]["MeEntity"] | components["schemas"]["OfferEntity"] | components["schemas"]["ContactEntity"] | components["schemas"]["CallEntity"] | components["schemas"]["ListenerEntity"])[];
         };
         /**
          * LiveMessage
-         * @description One message of the live socket.
+         * @description One message of the live socket, from the service to the page. A page sends nothing.
          */
-        LiveMessage: {
-            /** Message */
-            message: components["schemas"]["LiveSnapshot"] | components["schemas"]["LiveChanges"] | components["schemas"]["LiveTick"] | components["schemas"]["LiveRefetch"];
-        };
+        LiveMessage: components["schemas"]["LiveSnapshot"] | components["schemas"]["LiveChanges"] | components["schemas"]["LiveTick"] | components["schemas"]["LiveRefetch"];
         /**
          * LiveRefetch
          * @description The page fell behind: it must connect again.
@@ -919,7 +1246,7 @@ export interface components {
         };
         /**
          * LiveSnapshot
-         * @description The first message: everything that this page may see.
+         * @description The first message: everything that this page may see. `account_id`: who is signed in on this socket.
          */
         LiveSnapshot: {
             /**
@@ -929,8 +1256,10 @@ export interface components {
             type: "snapshot";
             /** Seq */
             seq: number;
+            /** Account Id */
+            account_id: number;
             /** Entities */
-            entities: components["schemas"]["Entity"][];
+            entities: (components["schemas"]["LineEntity"] | components["schemas"]["MeEntity"] | components["schemas"]["OfferEntity"] | components["schemas"]["ContactEntity"] | components["schemas"]["CallEntity"] | components["schemas"]["ListenerEntity"])[];
         };
         /**
          * LiveTick
@@ -950,7 +1279,7 @@ export interface components {
         };
         /**
          * Me
-         * @description Who is signed in. `listener`: may take calls.
+         * @description Who is signed in. `listener`: may take calls. `must_enrol`: a role of theirs asks for a second step first.
          */
         Me: {
             /** Account Id */
@@ -970,12 +1299,28 @@ export interface components {
             centre: string | null;
             /** Listener */
             listener: boolean;
+            /** Must Enrol */
+            must_enrol: boolean;
             /** Pause Reasons */
             pause_reasons: components["schemas"]["PauseReasonOut"][];
         };
         /**
+         * MeEntity
+         * @description By account id.
+         */
+        MeEntity: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "me";
+            /** Id */
+            id: string;
+            value: components["schemas"]["MeView"] | null;
+        };
+        /**
          * MeView
-         * @description The listener's own state, as the PBX has it.
+         * @description The listener's own state, as the PBX has it. `phone_session`: whose page has the phone; null: not known.
          */
         MeView: {
             state: components["schemas"]["ListenerState"];
@@ -988,8 +1333,20 @@ export interface components {
             since: string;
             /** Phone Reachable */
             phone_reachable: boolean;
+            /** Phone Session */
+            phone_session: number | null;
             /** Ending Wrapup */
             ending_wrapup: boolean;
+        };
+        /**
+         * NamesIn
+         * @description The names that a case has from now on.
+         */
+        NamesIn: {
+            /** Caller */
+            caller: string | null;
+            /** Person Concerned */
+            person_concerned: string | null;
         };
         /**
          * NotesConflict
@@ -1015,6 +1372,10 @@ export interface components {
         /**
          * NotesIn
          * @description `version`: of the notes that were changed; 0 for the first.
+         * @example {
+         *       "text": "Sa voisine ne sort plus depuis mars.",
+         *       "version": 0
+         *     }
          */
         NotesIn: {
             /** Text */
@@ -1034,6 +1395,20 @@ export interface components {
              * Format: date-time
              */
             saved_at: string;
+        };
+        /**
+         * OfferEntity
+         * @description By call id.
+         */
+        OfferEntity: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "offer";
+            /** Id */
+            id: string;
+            value: components["schemas"]["OfferView"] | null;
         };
         /**
          * OfferView
@@ -1061,8 +1436,19 @@ export interface components {
             returning: boolean;
         };
         /**
+         * OwnPasswordIn
+         * @description Asked again before what a stolen session must not do.
+         */
+        OwnPasswordIn: {
+            /** Password */
+            password: string;
+        };
+        /**
          * PauseIn
          * @description `reason`: a key of Me.pause_reasons.
+         * @example {
+         *       "reason": "breathing-space"
+         *     }
          */
         PauseIn: {
             /** Reason */
@@ -1082,7 +1468,7 @@ export interface components {
         };
         /**
          * PhoneOut
-         * @description For the browser phone: it registers straight at the PBX. The password holds as long as the session.
+         * @description For the browser phone: it registers straight at the PBX. The password holds as long as the session, `session`.
          */
         PhoneOut: {
             /** Endpoint */
@@ -1093,6 +1479,8 @@ export interface components {
             password: string;
             /** Websocket Url */
             websocket_url: string;
+            /** Session */
+            session: number;
         };
         /**
          * PreferencesIn
@@ -1104,6 +1492,14 @@ export interface components {
              * @enum {string}
              */
             locale: "fr" | "en";
+        };
+        /**
+         * RecoveryCodesOut
+         * @description Shown once; each stands in once for the telephone.
+         */
+        RecoveryCodesOut: {
+            /** Codes */
+            codes: string[];
         };
         /**
          * Requested
@@ -1129,8 +1525,93 @@ export interface components {
          */
         Role: "listener" | "supervisor" | "coordinator" | "analyst" | "dpo" | "administrator";
         /**
+         * SearchIn
+         * @description What cases are looked for by; all that is given has to fit. `name`: words of a name, in any order and writing.
+         *
+         *     `opened_from`, `opened_to`: days at the line's place, both included.
+         */
+        SearchIn: {
+            /**
+             * Reference
+             * @default null
+             */
+            reference: string | null;
+            /**
+             * Department
+             * @default null
+             */
+            department: string | null;
+            /** @default null */
+            status: components["schemas"]["CaseStatus"] | null;
+            /**
+             * Opened From
+             * @default null
+             */
+            opened_from: string | null;
+            /**
+             * Opened To
+             * @default null
+             */
+            opened_to: string | null;
+            /**
+             * Name
+             * @default null
+             */
+            name: string | null;
+            /**
+             * Limit
+             * @default 50
+             */
+            limit: number;
+        };
+        /**
+         * SecondStepOut
+         * @description `required`: a role asks for it, so that it cannot be removed.
+         */
+        SecondStepOut: {
+            /** On */
+            on: boolean;
+            /** Required */
+            required: boolean;
+            /** Recovery Codes Left */
+            recovery_codes_left: number;
+        };
+        /**
+         * SessionOut
+         * @description One of one's own sign-ins. `here`: of this browser. `phone`: the account's phone is this session's.
+         */
+        SessionOut: {
+            /** Session Id */
+            session_id: number;
+            /**
+             * Made At
+             * Format: date-time
+             */
+            made_at: string;
+            /**
+             * Used At
+             * Format: date-time
+             */
+            used_at: string;
+            /** Here */
+            here: boolean;
+            /** Phone */
+            phone: boolean;
+        };
+        /**
+         * SessionsOut
+         * @description The last used first.
+         */
+        SessionsOut: {
+            /** Sessions */
+            sessions: components["schemas"]["SessionOut"][];
+        };
+        /**
          * ShieldIn
          * @description Whether the accused may use this contact's number too.
+         * @example {
+         *       "shielded": true
+         *     }
          */
         ShieldIn: {
             /** Shielded */
@@ -1138,13 +1619,18 @@ export interface components {
         };
         /**
          * SignInIn
-         * @description Name and password.
+         * @description Name and password; `code` of the second step, or a recovery code, where the account has one.
          */
         SignInIn: {
             /** Username */
             username: string;
             /** Password */
             password: string;
+            /**
+             * Code
+             * @default null
+             */
+            code: string | null;
         };
         /**
          * StoredNotes
@@ -1162,7 +1648,17 @@ export interface components {
             text: string;
         };
     };
-    responses: never;
+    responses: {
+        /** @description It failed. */
+        Error: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["ErrorOut"];
+            };
+        };
+    };
     parameters: never;
     requestBodies: never;
     headers: never;
@@ -1170,6 +1666,240 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
+    own_second_step: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SecondStepOut"];
+                };
+            };
+            /** @description Nobody is signed in, or somebody else than the page takes them for (header `X-Ecoute-Account`). Ids: not-signed-in, another-account. */
+            401: components["responses"]["Error"];
+            /** @description Tried too often: `Retry-After` says when again. Ids: asked-too-often. */
+            429: components["responses"]["Error"];
+            /** @description A part that this needs does not answer now. Ids: store-unavailable. */
+            503: components["responses"]["Error"];
+            /** @description It failed in a way that nobody foresaw. */
+            default: components["responses"]["Error"];
+        };
+    };
+    begin_second_step: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["OwnPasswordIn"];
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EnrolmentOut"];
+                };
+            };
+            /** @description Nobody is signed in, or somebody else than the page takes them for (header `X-Ecoute-Account`). Ids: not-signed-in, another-account. */
+            401: components["responses"]["Error"];
+            /** @description Not allowed. Ids: origin-refused. */
+            403: components["responses"]["Error"];
+            /** @description It fits no longer what is stored. Ids: second-step-on. */
+            409: components["responses"]["Error"];
+            /** @description Too large. Ids: body-too-large. */
+            413: components["responses"]["Error"];
+            /** @description What was sent does not fit: `faults` tells where. Ids: body-not-json, body-unfit, password-wrong. */
+            422: components["responses"]["Error"];
+            /** @description Tried too often: `Retry-After` says when again. Ids: sign-in-too-often. */
+            429: components["responses"]["Error"];
+            /** @description A part that this needs does not answer now. Ids: store-unavailable. */
+            503: components["responses"]["Error"];
+            /** @description It failed in a way that nobody foresaw. */
+            default: components["responses"]["Error"];
+        };
+    };
+    confirm_second_step: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CodeIn"];
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RecoveryCodesOut"];
+                };
+            };
+            /** @description Nobody is signed in, or somebody else than the page takes them for (header `X-Ecoute-Account`). Ids: not-signed-in, another-account. */
+            401: components["responses"]["Error"];
+            /** @description Not allowed. Ids: origin-refused. */
+            403: components["responses"]["Error"];
+            /** @description It fits no longer what is stored. Ids: second-step-not-begun. */
+            409: components["responses"]["Error"];
+            /** @description Too large. Ids: body-too-large. */
+            413: components["responses"]["Error"];
+            /** @description What was sent does not fit: `faults` tells where. Ids: body-not-json, body-unfit, code-wrong. */
+            422: components["responses"]["Error"];
+            /** @description Tried too often: `Retry-After` says when again. Ids: sign-in-too-often. */
+            429: components["responses"]["Error"];
+            /** @description A part that this needs does not answer now. Ids: store-unavailable. */
+            503: components["responses"]["Error"];
+            /** @description It failed in a way that nobody foresaw. */
+            default: components["responses"]["Error"];
+        };
+    };
+    remove_second_step: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["OwnPasswordIn"];
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SecondStepOut"];
+                };
+            };
+            /** @description Nobody is signed in, or somebody else than the page takes them for (header `X-Ecoute-Account`). Ids: not-signed-in, another-account. */
+            401: components["responses"]["Error"];
+            /** @description Not allowed. Ids: origin-refused. */
+            403: components["responses"]["Error"];
+            /** @description It fits no longer what is stored. Ids: second-step-required. */
+            409: components["responses"]["Error"];
+            /** @description Too large. Ids: body-too-large. */
+            413: components["responses"]["Error"];
+            /** @description What was sent does not fit: `faults` tells where. Ids: body-not-json, body-unfit, password-wrong. */
+            422: components["responses"]["Error"];
+            /** @description Tried too often: `Retry-After` says when again. Ids: sign-in-too-often. */
+            429: components["responses"]["Error"];
+            /** @description A part that this needs does not answer now. Ids: store-unavailable. */
+            503: components["responses"]["Error"];
+            /** @description It failed in a way that nobody foresaw. */
+            default: components["responses"]["Error"];
+        };
+    };
+    own_sessions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SessionsOut"];
+                };
+            };
+            /** @description Nobody is signed in, or somebody else than the page takes them for (header `X-Ecoute-Account`). Ids: not-signed-in, another-account. */
+            401: components["responses"]["Error"];
+            /** @description Tried too often: `Retry-After` says when again. Ids: asked-too-often. */
+            429: components["responses"]["Error"];
+            /** @description A part that this needs does not answer now. Ids: store-unavailable. */
+            503: components["responses"]["Error"];
+            /** @description It failed in a way that nobody foresaw. */
+            default: components["responses"]["Error"];
+        };
+    };
+    end_other_sessions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EndedOut"];
+                };
+            };
+            /** @description Nobody is signed in, or somebody else than the page takes them for (header `X-Ecoute-Account`). Ids: not-signed-in, another-account. */
+            401: components["responses"]["Error"];
+            /** @description Not allowed. Ids: origin-refused. */
+            403: components["responses"]["Error"];
+            /** @description A part that this needs does not answer now. Ids: store-unavailable. */
+            503: components["responses"]["Error"];
+            /** @description It failed in a way that nobody foresaw. */
+            default: components["responses"]["Error"];
+        };
+    };
+    end_session: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                session_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Nobody is signed in, or somebody else than the page takes them for (header `X-Ecoute-Account`). Ids: not-signed-in, another-account. */
+            401: components["responses"]["Error"];
+            /** @description Not allowed. Ids: origin-refused. */
+            403: components["responses"]["Error"];
+            /** @description There is no such thing, or it is not yours to see. Ids: not-found, session-unknown. */
+            404: components["responses"]["Error"];
+            /** @description A part that this needs does not answer now. Ids: store-unavailable. */
+            503: components["responses"]["Error"];
+            /** @description It failed in a way that nobody foresaw. */
+            default: components["responses"]["Error"];
+        };
+    };
     read_audit: {
         parameters: {
             query?: {
@@ -1193,15 +1923,18 @@ export interface operations {
                     "application/json": components["schemas"]["AuditOut"];
                 };
             };
-            /** @description It failed. */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorOut"];
-                };
-            };
+            /** @description Nobody is signed in, or somebody else than the page takes them for (header `X-Ecoute-Account`). Ids: not-signed-in, another-account. */
+            401: components["responses"]["Error"];
+            /** @description Not allowed. Ids: right-missing, second-step-missing. */
+            403: components["responses"]["Error"];
+            /** @description What was sent does not fit: `faults` tells where. Ids: query-unfit. */
+            422: components["responses"]["Error"];
+            /** @description Tried too often: `Retry-After` says when again. Ids: asked-too-often. */
+            429: components["responses"]["Error"];
+            /** @description A part that this needs does not answer now. Ids: store-unavailable. */
+            503: components["responses"]["Error"];
+            /** @description It failed in a way that nobody foresaw. */
+            default: components["responses"]["Error"];
         };
     };
     check_audit_chain: {
@@ -1222,15 +1955,16 @@ export interface operations {
                     "application/json": components["schemas"]["ChainOut"];
                 };
             };
-            /** @description It failed. */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorOut"];
-                };
-            };
+            /** @description Nobody is signed in, or somebody else than the page takes them for (header `X-Ecoute-Account`). Ids: not-signed-in, another-account. */
+            401: components["responses"]["Error"];
+            /** @description Not allowed. Ids: right-missing, second-step-missing. */
+            403: components["responses"]["Error"];
+            /** @description Tried too often: `Retry-After` says when again. Ids: asked-too-often. */
+            429: components["responses"]["Error"];
+            /** @description A part that this needs does not answer now. Ids: store-unavailable. */
+            503: components["responses"]["Error"];
+            /** @description It failed in a way that nobody foresaw. */
+            default: components["responses"]["Error"];
         };
     };
     calls: {
@@ -1254,15 +1988,18 @@ export interface operations {
                     "application/json": components["schemas"]["CallsOut"];
                 };
             };
-            /** @description It failed. */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorOut"];
-                };
-            };
+            /** @description Nobody is signed in, or somebody else than the page takes them for (header `X-Ecoute-Account`). Ids: not-signed-in, another-account. */
+            401: components["responses"]["Error"];
+            /** @description Not allowed. Ids: right-missing, second-step-missing. */
+            403: components["responses"]["Error"];
+            /** @description What was sent does not fit: `faults` tells where. Ids: query-unfit, time-without-zone. */
+            422: components["responses"]["Error"];
+            /** @description Tried too often: `Retry-After` says when again. Ids: asked-too-often. */
+            429: components["responses"]["Error"];
+            /** @description A part that this needs does not answer now. Ids: store-unavailable. */
+            503: components["responses"]["Error"];
+            /** @description It failed in a way that nobody foresaw. */
+            default: components["responses"]["Error"];
         };
     };
     call: {
@@ -1285,15 +2022,18 @@ export interface operations {
                     "application/json": components["schemas"]["CallOut"];
                 };
             };
-            /** @description It failed. */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorOut"];
-                };
-            };
+            /** @description Nobody is signed in, or somebody else than the page takes them for (header `X-Ecoute-Account`). Ids: not-signed-in, another-account. */
+            401: components["responses"]["Error"];
+            /** @description Not allowed. Ids: right-missing, second-step-missing. */
+            403: components["responses"]["Error"];
+            /** @description There is no such thing, or it is not yours to see. Ids: call-unknown. */
+            404: components["responses"]["Error"];
+            /** @description Tried too often: `Retry-After` says when again. Ids: asked-too-often. */
+            429: components["responses"]["Error"];
+            /** @description A part that this needs does not answer now. Ids: store-unavailable. */
+            503: components["responses"]["Error"];
+            /** @description It failed in a way that nobody foresaw. */
+            default: components["responses"]["Error"];
         };
     };
     contact_of_call: {
@@ -1316,15 +2056,16 @@ export interface operations {
                     "application/json": components["schemas"]["ContactOut"];
                 };
             };
-            /** @description It failed. */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorOut"];
-                };
-            };
+            /** @description Nobody is signed in, or somebody else than the page takes them for (header `X-Ecoute-Account`). Ids: not-signed-in, another-account. */
+            401: components["responses"]["Error"];
+            /** @description Not allowed. Ids: right-missing, second-step-missing. */
+            403: components["responses"]["Error"];
+            /** @description There is no such thing, or it is not yours to see. Ids: contact-unknown. */
+            404: components["responses"]["Error"];
+            /** @description A part that this needs does not answer now. Ids: store-unavailable. */
+            503: components["responses"]["Error"];
+            /** @description It failed in a way that nobody foresaw. */
+            default: components["responses"]["Error"];
         };
     };
     end_call: {
@@ -1347,15 +2088,18 @@ export interface operations {
                     "application/json": components["schemas"]["Requested"];
                 };
             };
-            /** @description It failed. */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorOut"];
-                };
-            };
+            /** @description Nobody is signed in, or somebody else than the page takes them for (header `X-Ecoute-Account`). Ids: not-signed-in, another-account. */
+            401: components["responses"]["Error"];
+            /** @description Not allowed. Ids: origin-refused, right-missing, second-step-missing, not-your-call. */
+            403: components["responses"]["Error"];
+            /** @description There is no such thing, or it is not yours to see. Ids: call-not-live. */
+            404: components["responses"]["Error"];
+            /** @description It fits no longer what is stored. Ids: not-in-conversation, pbx-already-there, pbx-not-there, pbx-no-such-queue, pbx-no-such-channel, pbx-no-such-caller, pbx-permission-denied, pbx-no-such-module, pbx-refused-by-pbx. */
+            409: components["responses"]["Error"];
+            /** @description A part that this needs does not answer now. Ids: pbx-unreachable, store-unavailable. */
+            503: components["responses"]["Error"];
+            /** @description It failed in a way that nobody foresaw. */
+            default: components["responses"]["Error"];
         };
     };
     known: {
@@ -1380,15 +2124,56 @@ export interface operations {
                     "application/json": components["schemas"]["Known"];
                 };
             };
-            /** @description It failed. */
-            default: {
+            /** @description Nobody is signed in, or somebody else than the page takes them for (header `X-Ecoute-Account`). Ids: not-signed-in, another-account. */
+            401: components["responses"]["Error"];
+            /** @description Not allowed. Ids: right-missing, second-step-missing. */
+            403: components["responses"]["Error"];
+            /** @description There is no such thing, or it is not yours to see. Ids: call-not-yours. */
+            404: components["responses"]["Error"];
+            /** @description What was sent does not fit: `faults` tells where. Ids: query-unfit. */
+            422: components["responses"]["Error"];
+            /** @description A part that this needs does not answer now. Ids: store-unavailable. */
+            503: components["responses"]["Error"];
+            /** @description It failed in a way that nobody foresaw. */
+            default: components["responses"]["Error"];
+        };
+    };
+    search_cases: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SearchIn"];
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorOut"];
+                    "application/json": components["schemas"]["CasesFound"];
                 };
             };
+            /** @description Nobody is signed in, or somebody else than the page takes them for (header `X-Ecoute-Account`). Ids: not-signed-in, another-account. */
+            401: components["responses"]["Error"];
+            /** @description Not allowed. Ids: origin-refused, right-missing, second-step-missing. */
+            403: components["responses"]["Error"];
+            /** @description Too large. Ids: body-too-large. */
+            413: components["responses"]["Error"];
+            /** @description What was sent does not fit: `faults` tells where. Ids: body-not-json, body-unfit, reference-unfit, name-without-words. */
+            422: components["responses"]["Error"];
+            /** @description Tried too often: `Retry-After` says when again. Ids: asked-too-often. */
+            429: components["responses"]["Error"];
+            /** @description A part that this needs does not answer now. Ids: store-unavailable. */
+            503: components["responses"]["Error"];
+            /** @description It failed in a way that nobody foresaw. */
+            default: components["responses"]["Error"];
         };
     };
     case: {
@@ -1411,15 +2196,16 @@ export interface operations {
                     "application/json": components["schemas"]["CaseOut"];
                 };
             };
-            /** @description It failed. */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorOut"];
-                };
-            };
+            /** @description Nobody is signed in, or somebody else than the page takes them for (header `X-Ecoute-Account`). Ids: not-signed-in, another-account. */
+            401: components["responses"]["Error"];
+            /** @description Not allowed. Ids: right-missing, second-step-missing. */
+            403: components["responses"]["Error"];
+            /** @description There is no such thing, or it is not yours to see. Ids: not-found, case-unknown. */
+            404: components["responses"]["Error"];
+            /** @description A part that this needs does not answer now. Ids: store-unavailable. */
+            503: components["responses"]["Error"];
+            /** @description It failed in a way that nobody foresaw. */
+            default: components["responses"]["Error"];
         };
     };
     discard_case: {
@@ -1446,15 +2232,22 @@ export interface operations {
                     "application/json": components["schemas"]["CaseState"];
                 };
             };
-            /** @description It failed. */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorOut"];
-                };
-            };
+            /** @description Nobody is signed in, or somebody else than the page takes them for (header `X-Ecoute-Account`). Ids: not-signed-in, another-account. */
+            401: components["responses"]["Error"];
+            /** @description Not allowed. Ids: origin-refused, right-missing, second-step-missing, contact-of-another. */
+            403: components["responses"]["Error"];
+            /** @description There is no such thing, or it is not yours to see. Ids: not-found, case-unknown. */
+            404: components["responses"]["Error"];
+            /** @description It fits no longer what is stored. Ids: case-decided. */
+            409: components["responses"]["Error"];
+            /** @description Too large. Ids: body-too-large. */
+            413: components["responses"]["Error"];
+            /** @description What was sent does not fit: `faults` tells where. Ids: body-not-json, body-unfit. */
+            422: components["responses"]["Error"];
+            /** @description A part that this needs does not answer now. Ids: store-unavailable. */
+            503: components["responses"]["Error"];
+            /** @description It failed in a way that nobody foresaw. */
+            default: components["responses"]["Error"];
         };
     };
     keep_case: {
@@ -1481,15 +2274,64 @@ export interface operations {
                     "application/json": components["schemas"]["CaseState"];
                 };
             };
-            /** @description It failed. */
-            default: {
+            /** @description Nobody is signed in, or somebody else than the page takes them for (header `X-Ecoute-Account`). Ids: not-signed-in, another-account. */
+            401: components["responses"]["Error"];
+            /** @description Not allowed. Ids: origin-refused, right-missing, second-step-missing, contact-of-another. */
+            403: components["responses"]["Error"];
+            /** @description There is no such thing, or it is not yours to see. Ids: not-found, case-unknown. */
+            404: components["responses"]["Error"];
+            /** @description It fits no longer what is stored. Ids: case-decided. */
+            409: components["responses"]["Error"];
+            /** @description Too large. Ids: body-too-large. */
+            413: components["responses"]["Error"];
+            /** @description What was sent does not fit: `faults` tells where. Ids: body-not-json, body-unfit. */
+            422: components["responses"]["Error"];
+            /** @description A part that this needs does not answer now. Ids: store-unavailable. */
+            503: components["responses"]["Error"];
+            /** @description It failed in a way that nobody foresaw. */
+            default: components["responses"]["Error"];
+        };
+    };
+    save_names: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                case_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NamesIn"];
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorOut"];
+                    "application/json": components["schemas"]["CaseNames"];
                 };
             };
+            /** @description Nobody is signed in, or somebody else than the page takes them for (header `X-Ecoute-Account`). Ids: not-signed-in, another-account. */
+            401: components["responses"]["Error"];
+            /** @description Not allowed. Ids: origin-refused, right-missing, second-step-missing, contact-of-another. */
+            403: components["responses"]["Error"];
+            /** @description There is no such thing, or it is not yours to see. Ids: not-found, case-unknown. */
+            404: components["responses"]["Error"];
+            /** @description It fits no longer what is stored. Ids: case-discarded. */
+            409: components["responses"]["Error"];
+            /** @description Too large. Ids: body-too-large. */
+            413: components["responses"]["Error"];
+            /** @description What was sent does not fit: `faults` tells where. Ids: body-not-json, body-unfit. */
+            422: components["responses"]["Error"];
+            /** @description A part that this needs does not answer now. Ids: store-unavailable. */
+            503: components["responses"]["Error"];
+            /** @description It failed in a way that nobody foresaw. */
+            default: components["responses"]["Error"];
         };
     };
     contact: {
@@ -1512,15 +2354,16 @@ export interface operations {
                     "application/json": components["schemas"]["ContactOut"];
                 };
             };
-            /** @description It failed. */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorOut"];
-                };
-            };
+            /** @description Nobody is signed in, or somebody else than the page takes them for (header `X-Ecoute-Account`). Ids: not-signed-in, another-account. */
+            401: components["responses"]["Error"];
+            /** @description Not allowed. Ids: right-missing, second-step-missing. */
+            403: components["responses"]["Error"];
+            /** @description There is no such thing, or it is not yours to see. Ids: not-found, contact-unknown. */
+            404: components["responses"]["Error"];
+            /** @description A part that this needs does not answer now. Ids: store-unavailable. */
+            503: components["responses"]["Error"];
+            /** @description It failed in a way that nobody foresaw. */
+            default: components["responses"]["Error"];
         };
     };
     link_contact: {
@@ -1547,15 +2390,22 @@ export interface operations {
                     "application/json": components["schemas"]["ContactOut"];
                 };
             };
-            /** @description It failed. */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorOut"];
-                };
-            };
+            /** @description Nobody is signed in, or somebody else than the page takes them for (header `X-Ecoute-Account`). Ids: not-signed-in, another-account. */
+            401: components["responses"]["Error"];
+            /** @description Not allowed. Ids: origin-refused, right-missing, second-step-missing, contact-of-another. */
+            403: components["responses"]["Error"];
+            /** @description There is no such thing, or it is not yours to see. Ids: not-found, contact-unknown, case-unknown. */
+            404: components["responses"]["Error"];
+            /** @description It fits no longer what is stored. Ids: case-discarded, case-decided. */
+            409: components["responses"]["Error"];
+            /** @description Too large. Ids: body-too-large. */
+            413: components["responses"]["Error"];
+            /** @description What was sent does not fit: `faults` tells where. Ids: body-not-json, body-unfit. */
+            422: components["responses"]["Error"];
+            /** @description A part that this needs does not answer now. Ids: store-unavailable. */
+            503: components["responses"]["Error"];
+            /** @description It failed in a way that nobody foresaw. */
+            default: components["responses"]["Error"];
         };
     };
     save_notes: {
@@ -1582,7 +2432,13 @@ export interface operations {
                     "application/json": components["schemas"]["NotesSaved"];
                 };
             };
-            /** @description Somebody was first. */
+            /** @description Nobody is signed in, or somebody else than the page takes them for (header `X-Ecoute-Account`). Ids: not-signed-in, another-account. */
+            401: components["responses"]["Error"];
+            /** @description Not allowed. Ids: origin-refused, right-missing, second-step-missing, contact-of-another. */
+            403: components["responses"]["Error"];
+            /** @description There is no such thing, or it is not yours to see. Ids: not-found, contact-unknown. */
+            404: components["responses"]["Error"];
+            /** @description It fits no longer what is stored. Ids: notes-changed-elsewhere, case-discarded. */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -1591,15 +2447,14 @@ export interface operations {
                     "application/json": components["schemas"]["NotesConflict"];
                 };
             };
-            /** @description It failed. */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorOut"];
-                };
-            };
+            /** @description Too large. Ids: body-too-large. */
+            413: components["responses"]["Error"];
+            /** @description What was sent does not fit: `faults` tells where. Ids: body-not-json, body-unfit. */
+            422: components["responses"]["Error"];
+            /** @description A part that this needs does not answer now. Ids: store-unavailable. */
+            503: components["responses"]["Error"];
+            /** @description It failed in a way that nobody foresaw. */
+            default: components["responses"]["Error"];
         };
     };
     shield_number: {
@@ -1626,15 +2481,50 @@ export interface operations {
                     "application/json": components["schemas"]["ShieldIn"];
                 };
             };
-            /** @description It failed. */
-            default: {
+            /** @description Nobody is signed in, or somebody else than the page takes them for (header `X-Ecoute-Account`). Ids: not-signed-in, another-account. */
+            401: components["responses"]["Error"];
+            /** @description Not allowed. Ids: origin-refused, right-missing, second-step-missing, contact-of-another. */
+            403: components["responses"]["Error"];
+            /** @description There is no such thing, or it is not yours to see. Ids: not-found, contact-unknown. */
+            404: components["responses"]["Error"];
+            /** @description It fits no longer what is stored. Ids: contact-without-number. */
+            409: components["responses"]["Error"];
+            /** @description Too large. Ids: body-too-large. */
+            413: components["responses"]["Error"];
+            /** @description What was sent does not fit: `faults` tells where. Ids: body-not-json, body-unfit. */
+            422: components["responses"]["Error"];
+            /** @description A part that this needs does not answer now. Ids: store-unavailable. */
+            503: components["responses"]["Error"];
+            /** @description It failed in a way that nobody foresaw. */
+            default: components["responses"]["Error"];
+        };
+    };
+    draft_keeping: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorOut"];
+                    "application/json": components["schemas"]["DraftKeeping"];
                 };
             };
+            /** @description Nobody is signed in, or somebody else than the page takes them for (header `X-Ecoute-Account`). Ids: not-signed-in, another-account. */
+            401: components["responses"]["Error"];
+            /** @description Not allowed. Ids: right-missing, second-step-missing. */
+            403: components["responses"]["Error"];
+            /** @description A part that this needs does not answer now. Ids: store-unavailable. */
+            503: components["responses"]["Error"];
+            /** @description It failed in a way that nobody foresaw. */
+            default: components["responses"]["Error"];
         };
     };
     pause: {
@@ -1659,15 +2549,20 @@ export interface operations {
                     "application/json": components["schemas"]["Requested"];
                 };
             };
-            /** @description It failed. */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorOut"];
-                };
-            };
+            /** @description Nobody is signed in, or somebody else than the page takes them for (header `X-Ecoute-Account`). Ids: not-signed-in, another-account. */
+            401: components["responses"]["Error"];
+            /** @description Not allowed. Ids: origin-refused, right-missing, second-step-missing. */
+            403: components["responses"]["Error"];
+            /** @description It fits no longer what is stored. Ids: not-signed-in-to-queue, pbx-already-there, pbx-not-there, pbx-no-such-queue, pbx-no-such-channel, pbx-no-such-caller, pbx-permission-denied, pbx-no-such-module, pbx-refused-by-pbx. */
+            409: components["responses"]["Error"];
+            /** @description Too large. Ids: body-too-large. */
+            413: components["responses"]["Error"];
+            /** @description What was sent does not fit: `faults` tells where. Ids: body-not-json, body-unfit, pause-reason-unknown. */
+            422: components["responses"]["Error"];
+            /** @description A part that this needs does not answer now. Ids: pbx-unreachable, store-unavailable. */
+            503: components["responses"]["Error"];
+            /** @description It failed in a way that nobody foresaw. */
+            default: components["responses"]["Error"];
         };
     };
     resume: {
@@ -1688,15 +2583,16 @@ export interface operations {
                     "application/json": components["schemas"]["Requested"];
                 };
             };
-            /** @description It failed. */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorOut"];
-                };
-            };
+            /** @description Nobody is signed in, or somebody else than the page takes them for (header `X-Ecoute-Account`). Ids: not-signed-in, another-account. */
+            401: components["responses"]["Error"];
+            /** @description Not allowed. Ids: origin-refused, right-missing, second-step-missing. */
+            403: components["responses"]["Error"];
+            /** @description It fits no longer what is stored. Ids: in-conversation, not-signed-in-to-queue, pbx-already-there, pbx-not-there, pbx-no-such-queue, pbx-no-such-channel, pbx-no-such-caller, pbx-permission-denied, pbx-no-such-module, pbx-refused-by-pbx. */
+            409: components["responses"]["Error"];
+            /** @description A part that this needs does not answer now. Ids: pbx-unreachable, store-unavailable. */
+            503: components["responses"]["Error"];
+            /** @description It failed in a way that nobody foresaw. */
+            default: components["responses"]["Error"];
         };
     };
     sign_in_to_queue: {
@@ -1717,15 +2613,16 @@ export interface operations {
                     "application/json": components["schemas"]["Requested"];
                 };
             };
-            /** @description It failed. */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorOut"];
-                };
-            };
+            /** @description Nobody is signed in, or somebody else than the page takes them for (header `X-Ecoute-Account`). Ids: not-signed-in, another-account. */
+            401: components["responses"]["Error"];
+            /** @description Not allowed. Ids: origin-refused, right-missing, second-step-missing. */
+            403: components["responses"]["Error"];
+            /** @description It fits no longer what is stored. Ids: pbx-already-there, pbx-not-there, pbx-no-such-queue, pbx-no-such-channel, pbx-no-such-caller, pbx-permission-denied, pbx-no-such-module, pbx-refused-by-pbx. */
+            409: components["responses"]["Error"];
+            /** @description A part that this needs does not answer now. Ids: pbx-unreachable, store-unavailable. */
+            503: components["responses"]["Error"];
+            /** @description It failed in a way that nobody foresaw. */
+            default: components["responses"]["Error"];
         };
     };
     sign_out_of_queue: {
@@ -1746,15 +2643,16 @@ export interface operations {
                     "application/json": components["schemas"]["Requested"];
                 };
             };
-            /** @description It failed. */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorOut"];
-                };
-            };
+            /** @description Nobody is signed in, or somebody else than the page takes them for (header `X-Ecoute-Account`). Ids: not-signed-in, another-account. */
+            401: components["responses"]["Error"];
+            /** @description Not allowed. Ids: origin-refused, right-missing, second-step-missing. */
+            403: components["responses"]["Error"];
+            /** @description It fits no longer what is stored. Ids: pbx-already-there, pbx-not-there, pbx-no-such-queue, pbx-no-such-channel, pbx-no-such-caller, pbx-permission-denied, pbx-no-such-module, pbx-refused-by-pbx. */
+            409: components["responses"]["Error"];
+            /** @description A part that this needs does not answer now. Ids: pbx-unreachable, store-unavailable. */
+            503: components["responses"]["Error"];
+            /** @description It failed in a way that nobody foresaw. */
+            default: components["responses"]["Error"];
         };
     };
     live: {
@@ -1773,15 +2671,14 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description It failed. */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorOut"];
-                };
-            };
+            /** @description Nobody is signed in, or somebody else than the page takes them for (header `X-Ecoute-Account`). Ids: not-signed-in, another-account. */
+            401: components["responses"]["Error"];
+            /** @description Not allowed. Ids: origin-refused. */
+            403: components["responses"]["Error"];
+            /** @description A part that this needs does not answer now. Ids: store-unavailable. */
+            503: components["responses"]["Error"];
+            /** @description It failed in a way that nobody foresaw. */
+            default: components["responses"]["Error"];
         };
     };
     phone: {
@@ -1802,15 +2699,14 @@ export interface operations {
                     "application/json": components["schemas"]["PhoneOut"];
                 };
             };
-            /** @description It failed. */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorOut"];
-                };
-            };
+            /** @description Nobody is signed in, or somebody else than the page takes them for (header `X-Ecoute-Account`). Ids: not-signed-in, another-account. */
+            401: components["responses"]["Error"];
+            /** @description Not allowed. Ids: origin-refused, right-missing, second-step-missing. */
+            403: components["responses"]["Error"];
+            /** @description A part that this needs does not answer now. Ids: pbx-unreachable, store-unavailable. */
+            503: components["responses"]["Error"];
+            /** @description It failed in a way that nobody foresaw. */
+            default: components["responses"]["Error"];
         };
     };
     session: {
@@ -1831,15 +2727,12 @@ export interface operations {
                     "application/json": components["schemas"]["Me"];
                 };
             };
-            /** @description It failed. */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorOut"];
-                };
-            };
+            /** @description Nobody is signed in, or somebody else than the page takes them for (header `X-Ecoute-Account`). Ids: not-signed-in, another-account. */
+            401: components["responses"]["Error"];
+            /** @description A part that this needs does not answer now. Ids: store-unavailable. */
+            503: components["responses"]["Error"];
+            /** @description It failed in a way that nobody foresaw. */
+            default: components["responses"]["Error"];
         };
     };
     sign_in: {
@@ -1864,15 +2757,20 @@ export interface operations {
                     "application/json": components["schemas"]["Me"];
                 };
             };
-            /** @description It failed. */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorOut"];
-                };
-            };
+            /** @description Nobody is signed in, or somebody else than the page takes them for (header `X-Ecoute-Account`). Ids: sign-in-refused, second-step-needed, second-step-refused. */
+            401: components["responses"]["Error"];
+            /** @description Not allowed. Ids: origin-refused. */
+            403: components["responses"]["Error"];
+            /** @description Too large. Ids: body-too-large. */
+            413: components["responses"]["Error"];
+            /** @description What was sent does not fit: `faults` tells where. Ids: body-not-json, body-unfit. */
+            422: components["responses"]["Error"];
+            /** @description Tried too often: `Retry-After` says when again. Ids: sign-in-too-often. */
+            429: components["responses"]["Error"];
+            /** @description A part that this needs does not answer now. Ids: store-unavailable. */
+            503: components["responses"]["Error"];
+            /** @description It failed in a way that nobody foresaw. */
+            default: components["responses"]["Error"];
         };
     };
     sign_out: {
@@ -1891,15 +2789,14 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description It failed. */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorOut"];
-                };
-            };
+            /** @description Nobody is signed in, or somebody else than the page takes them for (header `X-Ecoute-Account`). Ids: not-signed-in, another-account. */
+            401: components["responses"]["Error"];
+            /** @description Not allowed. Ids: origin-refused. */
+            403: components["responses"]["Error"];
+            /** @description A part that this needs does not answer now. Ids: store-unavailable. */
+            503: components["responses"]["Error"];
+            /** @description It failed in a way that nobody foresaw. */
+            default: components["responses"]["Error"];
         };
     };
     choose_preferences: {
@@ -1924,15 +2821,20 @@ export interface operations {
                     "application/json": components["schemas"]["Me"];
                 };
             };
-            /** @description It failed. */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorOut"];
-                };
-            };
+            /** @description Nobody is signed in, or somebody else than the page takes them for (header `X-Ecoute-Account`). Ids: not-signed-in, another-account. */
+            401: components["responses"]["Error"];
+            /** @description Not allowed. Ids: origin-refused. */
+            403: components["responses"]["Error"];
+            /** @description Too large. Ids: body-too-large. */
+            413: components["responses"]["Error"];
+            /** @description What was sent does not fit: `faults` tells where. Ids: body-not-json, body-unfit. */
+            422: components["responses"]["Error"];
+            /** @description Tried too often: `Retry-After` says when again. Ids: asked-too-often. */
+            429: components["responses"]["Error"];
+            /** @description A part that this needs does not answer now. Ids: store-unavailable. */
+            503: components["responses"]["Error"];
+            /** @description It failed in a way that nobody foresaw. */
+            default: components["responses"]["Error"];
         };
     };
 }

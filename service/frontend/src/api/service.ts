@@ -1,16 +1,42 @@
 /** What can be asked of the service, one function each. */
 
 import { request } from "./http";
-import type { CaseRecord, Contact, DiscardReason, Known, Locale, Me, NotesSaved, PhoneAccount } from "./types";
+import type {
+  CaseRecord,
+  Contact,
+  DiscardReason,
+  DraftKeeping,
+  Enrolment,
+  Known,
+  Locale,
+  Me,
+  NotesSaved,
+  OwnSessions,
+  PhoneAccount,
+  RecoveryCodes,
+  SecondStep,
+} from "./types";
 
 type Id = number;
 const at = (id: Id | string): string => encodeURIComponent(String(id));
 
-export const signIn = (username: string, password: string): Promise<Me> =>
-  request("POST", "/session", { username, password });
+/** `code`: of the second step, or a recovery code, where the account has one. */
+export const signIn = (username: string, password: string, code: string | null): Promise<Me> =>
+  request("POST", "/session", code === null ? { username, password } : { username, password, code });
 export const signOut = (): Promise<unknown> => request("DELETE", "/session");
 export const whoAmI = (): Promise<Me> => request("GET", "/session");
 export const chooseLocale = (locale: Locale): Promise<unknown> => request("PATCH", "/session", { locale });
+
+export const ownSessions = (): Promise<OwnSessions> => request("GET", "/account/sessions");
+export const endSession = (id: Id): Promise<unknown> => request("DELETE", `/account/sessions/${at(id)}`);
+export const endOtherSessions = (): Promise<unknown> => request("POST", "/account/sessions/end-others", {});
+export const secondStep = (): Promise<SecondStep> => request("GET", "/account/second-step");
+export const beginSecondStep = (password: string): Promise<Enrolment> =>
+  request("POST", "/account/second-step", { password });
+export const confirmSecondStep = (code: string): Promise<RecoveryCodes> =>
+  request("POST", "/account/second-step/confirm", { code });
+export const removeSecondStep = (password: string): Promise<SecondStep> =>
+  request("POST", "/account/second-step/remove", { password });
 
 export const phoneAccount = (): Promise<PhoneAccount> => request("POST", "/phone", {});
 
@@ -29,6 +55,9 @@ export const contact = (contactId: Id): Promise<Contact> => request("GET", `/con
 export const contactOfCall = (callId: string): Promise<Contact> => request("GET", `/calls/${at(callId)}/contact`);
 export const saveNotes = (contactId: Id, text: string, version: number): Promise<NotesSaved> =>
   request("PUT", `/contacts/${at(contactId)}/notes`, { text, version });
+
+/** What this page needs to keep unsaved notes in the browser. */
+export const draftKeeping = (): Promise<DraftKeeping> => request("GET", "/drafts");
 
 /** The accused may use this contact's number, too: nothing is told on its next call before somebody checked. */
 export const shieldNumber = (contactId: Id, shielded: boolean): Promise<unknown> =>

@@ -1,3 +1,6 @@
+/** The whole page: who is here, which page is theirs, and the frame around it. */
+
+import { AccountPage } from "../account/AccountPage";
 import { BoardPage } from "../board/BoardPage";
 import { words } from "../i18n";
 import { ListenerPage } from "../listener/ListenerPage";
@@ -5,9 +8,10 @@ import { Announcer } from "../shell/announce";
 import { Banners } from "../shell/Banners";
 import { Header } from "../shell/Header";
 import { SignIn } from "../signin/SignIn";
+import { SomebodyElse } from "../signin/SomebodyElse";
 import { pagesOf, route } from "./route";
-import { me } from "./session";
-import { REMOTE_AUDIO_ID } from "./station";
+import { me, stranger } from "./session";
+import { phone, REMOTE_AUDIO_ID } from "./station";
 
 export function App() {
   const account = me.value;
@@ -23,6 +27,10 @@ export function App() {
         </main>
       ) : account === null ? (
         <SignIn />
+      ) : stranger.value && phone.call.value === null ? (
+        <main id="main" class="center">
+          <SomebodyElse />
+        </main>
       ) : (
         <>
           <Banners />
@@ -39,6 +47,8 @@ export function App() {
 function Page() {
   const account = me.value;
   if (!account) return null;
+  // A role that asks for a second step has no page before it is set up.
+  if (account.must_enrol || route.value === "account") return <AccountPage />;
   const pages = pagesOf(account);
   const page = pages.includes(route.value) ? route.value : pages[0];
   if (page === "listen") return <ListenerPage />;

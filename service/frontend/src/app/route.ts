@@ -3,7 +3,7 @@
 import { signal } from "@preact/signals";
 import type { Me } from "../api/types";
 
-export type PageName = "listen" | "board";
+export type PageName = "listen" | "board" | "account";
 
 export const route = signal<PageName | "">(read());
 
@@ -13,9 +13,10 @@ window.addEventListener("hashchange", () => {
 
 function read(): PageName | "" {
   const name = window.location.hash.replace(/^#\//, "");
-  return name === "listen" || name === "board" ? name : "";
+  return name === "listen" || name === "board" || name === "account" ? name : "";
 }
 
+/** The pages of somebody's work; their account's own page is everybody's, and is reached by their name. */
 export function pagesOf(account: Me): (PageName | "")[] {
   const pages: PageName[] = [];
   if (account.listener) pages.push("listen");

@@ -1,7 +1,7 @@
 /** Who is signed in. A session that expires never ends a call: the page stays, and asks to sign in again. */
 
 import { signal } from "@preact/signals";
-import { ApiError, whenUnauthenticated } from "../api/http";
+import { ApiError, askAs, whenUnauthenticated } from "../api/http";
 import { signIn as askSignIn, signOut as askSignOut, chooseLocale, whoAmI } from "../api/service";
 import type { Locale, Me } from "../api/types";
 import { locale, useLocale } from "../i18n";
@@ -11,8 +11,22 @@ export const me = signal<Me | null | undefined>(undefined);
 /** Signed in on this page, but the service no longer knows it. */
 export const expired = signal(false);
 
-whenUnauthenticated(() => {
-  if (me.peek()) expired.value = true;
+/** Somebody else signed in in another tab of this browser: this page may neither show nor save anything any more. */
+export const stranger = signal(false);
+
+whenUnauthenticated((errorId) => {
+  if (!me.peek()) return;
+  if (errorId === "another-account") stranger.value = true;
+  else expired.value = true;
+});
+askAs({
+  account: () => me.peek()?.account_id ?? null,
+  async admitted() {
+    // A sign-in that expired here may have been renewed in another tab: by the same person, or by another.
+    if (!me.peek()) return true;
+    if (expired.peek() && !stranger.peek()) await ask();
+    return !expired.peek() && !stranger.peek();
+  },
 });
 
 export async function recall(): Promise<void> {
@@ -23,21 +37,36 @@ export async function recall(): Promise<void> {
   }
 }
 
-/** After the live feed was refused: is it the session or the service? */
+/** Whether the service's answer is for the person of this page; for nobody else does the page go on. */
+export function recognise(accountId: number): boolean {
+  const known = me.peek();
+  if (!known || stranger.peek()) return !stranger.peek();
+  if (known.account_id === accountId) expired.value = false;
+  else stranger.value = true;
+  return !stranger.peek();
+}
+
+/** After the live feed was refused: is it the session or the service, and is it still the same person? */
 export async function verify(): Promise<void> {
+  await ask().catch(() => undefined);
+}
+
+/** ApiError: the service does not answer. */
+async function ask(): Promise<void> {
   try {
-    await whoAmI();
+    recognise((await whoAmI()).account_id);
   } catch (error) {
-    if (error instanceof ApiError && error.status === 401 && me.peek()) expired.value = true;
+    if (!(error instanceof ApiError) || error.status !== 401) throw error;
+    if (me.peek()) expired.value = true;
   }
 }
 
-export async function signIn(username: string, password: string): Promise<Me> {
+export async function signIn(username: string, password: string, code: string | null = null): Promise<Me> {
   const before = me.peek();
-  const now = await askSignIn(username, password);
-  // Somebody else at the same page: nothing of the first person may stay on it.
+  const now = await askSignIn(username, password, code);
+  // Somebody else at the same page: nothing of the first person may stay on it, nor be saved in the second one's name.
   if (before && before.account_id !== now.account_id) window.location.reload();
-  adopt(now);
+  else adopt(now);
   return now;
 }
 

@@ -5,14 +5,17 @@ import * as service from "../api/service";
 import { LiveClient } from "../live/client";
 import { LiveStore } from "../live/store";
 import { Notebook } from "../notes/notebook";
+import { openShelf } from "../notes/shelf";
+import { Vault } from "../notes/vault";
 import { Phone } from "../phone/phone";
 import { RingTone } from "../phone/ring";
-import { expired, me, verify } from "./session";
+import { expired, me, recognise, stranger, verify } from "./session";
 
 export const REMOTE_AUDIO_ID = "remote-audio";
 
 export const live = new LiveStore();
-export const notebook = new Notebook(service);
+export const vault = new Vault(openShelf);
+export const notebook = new Notebook(service, vault);
 export const ring = new RingTone();
 export const phone = new Phone(service.phoneAccount, () => {
   const element = document.getElementById(REMOTE_AUDIO_ID);
@@ -21,7 +24,12 @@ export const phone = new Phone(service.phoneAccount, () => {
 /** The PBX let us be free again while the service was away. */
 export const readyByPhone = signal(false);
 
-const client = new LiveClient(live, () => void verify());
+const client = new LiveClient(live, () => void verify(), recognise);
+
+/** What is not saved yet lies in this browser as well, for this account alone; what an earlier page left comes back. */
+function keepDrafts(accountId: number): void {
+  void vault.open(accountId, service.draftKeeping, (callId, kept) => notebook.restore(callId, kept));
+}
 
 /** Starts and stops the parts with the session, for as long as the page lives. */
 export function run(): void {
@@ -29,21 +37,36 @@ export function run(): void {
     const account = me.value;
     if (account) {
       client.start();
-      if (account.listener) void phone.start(account.account_id);
+      if (account.listener) {
+        void phone.start(account.account_id);
+        keepDrafts(account.account_id);
+      }
     } else if (account === null) {
       client.stop();
       phone.stop();
     }
   });
   effect(() => {
+    if (!stranger.value) return;
+    client.stop();
+    // A conversation goes on; the phone goes when it is over. What was typed stays sealed for its owner.
+    if (phone.call.value === null) phone.stop();
+  });
+  effect(() => {
     if (live.connected.value) {
       readyByPhone.value = false;
       notebook.retry();
+      const account = me.peek();
+      if (account?.listener) keepDrafts(account.account_id);
     }
   });
   effect(() => {
     const contact = live.contact.value;
     if (contact !== null) notebook.meet(contact);
+  });
+  effect(() => {
+    const state = live.me.value;
+    if (live.connected.value && state !== null) phone.heldBy(state.phone_session);
   });
   effect(() => {
     // What the feed says outranks what the phone remembers of its last call.

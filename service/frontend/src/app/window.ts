@@ -2,7 +2,8 @@
 
 import { computed, effect } from "@preact/signals";
 import { words } from "../i18n";
-import { notebook, phone, ring } from "./station";
+import { stranger } from "./session";
+import { notebook, phone, ring, vault } from "./station";
 
 const ringing = computed(() => phone.call.value?.stage === "ringing");
 
@@ -20,6 +21,8 @@ export function watchWindow(): void {
   window.addEventListener("pointerdown", unlock, { once: true });
   window.addEventListener("keydown", unlock, { once: true });
   window.addEventListener("beforeunload", (event) => {
+    // What is sealed in this browser waits for its owner there.
+    if (stranger.peek() && vault.where.peek() === "browser" && phone.call.peek() === null) return;
     // Leaving never says goodbye to the caller: the PBX keeps them. But say what would be lost.
     if (notebook.unsaved.peek().length > 0 || phone.call.peek() !== null) event.preventDefault();
   });

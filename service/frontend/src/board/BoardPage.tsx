@@ -1,3 +1,5 @@
+/** The board of those who watch the line: figures first, then who waits, who talks, who listens. */
+
 import { signal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { live } from "../app/station";

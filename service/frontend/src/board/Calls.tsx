@@ -1,3 +1,5 @@
+/** The callers who wait and those who are being listened to, as tables. */
+
 import type { ComponentChildren } from "preact";
 import type { BoardCall } from "../api/types";
 import { clockTime, words } from "../i18n";

@@ -1,3 +1,5 @@
+/** The listeners and what each is doing; never how long or how many. */
+
 import type { BoardListener, ListenerState } from "../api/types";
 import { me } from "../app/session";
 import { live } from "../app/station";

@@ -1,3 +1,5 @@
+/** The words on the pages in English, for those who help with the software. */
+
 import type { Dictionary } from "./fr";
 
 export const en: Dictionary = {
@@ -9,6 +11,7 @@ export const en: Dictionary = {
     board: "Board",
     pages: "Pages",
     noPage: "Your account has no page here yet. Ask the person who administers the line.",
+    accountOf: (name: string) => `${name}: my account`,
     signOut: "Sign out",
     signOutAfter: {
       call: "Possible once the call is over.",
@@ -34,8 +37,56 @@ export const en: Dictionary = {
     tooMany: "Too many attempts. Wait a little, then try again.",
     unreachable: "The service does not answer. Try again in a moment; calls go on without it.",
     again: "Your sign-in has expired. The call goes on; sign in again so that your notes can be saved.",
+    somebodyElse:
+      "Somebody else signed in in this browser. This page has stopped; notes that were not saved stay sealed here for the person who wrote them.",
+    somebodyElseCall:
+      "Somebody else signed in in this browser. Your call goes on; notes that are not saved stay sealed here for you.",
+    somebodyElseGoOn: "Go on",
     wrongAddress: "This is not the address of the line: open the one that the administrator gave you.",
     failed: "Signing in did not work. Try again.",
+    code: "Six-digit code",
+    codeHelp:
+      "Open the code application on your telephone and copy the code that it shows. A recovery code will do as well.",
+    codeWrong: "This code does not match, or was used already. Wait for the next one, then try again.",
+    codeBack: "Back to the user name",
+  },
+  account: {
+    title: "My account",
+    stepTitle: "Second step of signing in",
+    stepWhy:
+      "With it, your password alone opens nothing any more: a code from your telephone is asked for as well. Any code application will do, that of your password manager for instance.",
+    stepMustEnrol: "Your role asks for this second step. Set it up now: your pages open afterwards.",
+    stepOn: "It is set up.",
+    stepOff: "It is not set up.",
+    stepRequired: "Your role asks for it: it cannot be removed.",
+    codesLeft: (count: number) =>
+      count === 0
+        ? "You have no recovery code left: remove the step and set it up again to get others."
+        : `Recovery codes left: ${count}.`,
+    ownPassword: "Your password",
+    begin: "Set it up",
+    remove: "Remove it",
+    scan: "Read this picture with the code application on your telephone.",
+    picture: "Picture to be read with the code application",
+    typed: "Or type this key into the application:",
+    code: "Code that the application shows",
+    confirm: "Check and switch on",
+    codesTitle: "Your recovery codes",
+    codesHelp:
+      "Write them on paper and keep them away from your telephone. Each stands in once for the code, should the telephone be lost. They are not shown again.",
+    codesDone: "I have written them down",
+    wrongPassword: "That is not your password. Try again.",
+    wrongCode: "This code does not match. Take the one that is shown now.",
+    tooMany: "Too many attempts. Wait a quarter of an hour, then try again.",
+    failed: "The request did not go through. Try again.",
+    sessionsTitle: "Where you are signed in",
+    sessionsHelp: "If you do not recognise one, end it and ask for a new password. A call that goes on is never cut.",
+    here: "This browser",
+    elsewhere: "Another browser",
+    withPhone: "with your phone",
+    since: (made: string, used: string) => `Signed in on ${made}, last active on ${used}`,
+    end: "Sign out there",
+    endOthers: "Sign out everywhere else",
   },
   line: {
     up: "The line answers",
@@ -54,11 +105,15 @@ export const en: Dictionary = {
     title: "Telephone",
     off: "Off",
     "other-tab": "Open in another tab",
+    elsewhere: "Open in another browser",
     connecting: "Connecting…",
-    registered: "Ready",
+    registered: "Ready, on this page",
     lost: "Connection lost, trying again…",
     refused: "Refused, trying again…",
     otherTabHelp: "Your telephone is already open in another tab. Go on there, or close it: it will come back here.",
+    elsewhereHelp:
+      "Your telephone was taken in another browser, or on another computer: calls ring there. A conversation that goes on here goes on.",
+    takeHere: "Take the telephone here",
     shaky: "The connection is weak. If it does not recover, the person is kept on the line and rings you again.",
     microphoneRefused:
       "The browser may not use the microphone. Click the icon left of the page's address, allow the microphone, then try again.",
@@ -102,6 +157,7 @@ export const en: Dictionary = {
     absentText: "When you are ready, click “Take calls”.",
     freeTitle: "You are available",
     freeText: "This page will ring when somebody calls. There is nothing else to do.",
+    freeElsewhere: "Calls ring in the other browser, where your telephone is open.",
     pausedTitle: "Take the time you need",
     pausedText: "No call will ring here. Come back whenever you like.",
     unreachableTitle: "Your telephone cannot be reached",
@@ -172,14 +228,29 @@ export const en: Dictionary = {
     saved: "Saved",
     savedAt: (time: string) => `Saved at ${time}`,
     waiting:
+      "Not saved yet: the service does not answer. Your notes are kept in this browser and will be sent when it is back.",
+    waitingOnPage:
       "Not saved yet: the service does not answer. Your notes are kept here and will be sent when it is back. Do not close this page.",
+    restored: "Your text was found again in this browser after an interruption.",
+    pageOnly:
+      "This browser cannot keep your notes: what is not saved yet lives only as long as this page is open. Do not close it while you write.",
+    expired: (count: number) =>
+      count === 1
+        ? "A text that you could not save had waited here for too long: it was erased from this browser."
+        : `${count} texts that you could not save had waited here for too long: they were erased from this browser.`,
+    understood: "I understand",
     conflict: "These notes were also written elsewhere. Nothing is lost: choose.",
     refused: "The service does not accept these notes. Copy them and tell your supervisor.",
     theirs: "Text saved elsewhere",
     both: "Join both texts",
     mine: "Keep only mine",
-    earlier: "Notes of an earlier conversation are not saved yet. Do not close this page.",
+    earlier:
+      "Notes of an earlier conversation are not saved yet. They are kept in this browser and will be sent as soon as possible.",
+    earlierOnPage: "Notes of an earlier conversation are not saved yet. Do not close this page.",
     earlierShow: "Show these notes",
+    erase: "Erase this text…",
+    eraseSure: "Yes, erase it for good",
+    eraseKeep: "No, keep it",
   },
   wrapUp: {
     title: "Writing-up time",
@@ -229,6 +300,38 @@ export const en: Dictionary = {
     thisOne: "the one of this conversation",
     unnamed: "no reference",
     departmentOf: (name: string) => `Department: ${name}`,
+  },
+  faults: {
+    missing: "An answer is missing.",
+    "extra-forbidden": "This page is older than the service: reload it.",
+    enum: "Choose one of the answers offered.",
+    "literal-error": "Choose one of the answers offered.",
+    "bool-parsing": "Answer yes or no.",
+    "bool-type": "Answer yes or no.",
+    "int-from-float": "Write a whole number.",
+    "int-parsing": "Write a whole number.",
+    "int-parsing-size": "This number is too large.",
+    "int-type": "Write a whole number.",
+    "greater-than-equal": (limit) => `Write a number from ${limit} on.`,
+    "less-than-equal": (limit) => `Write a number up to ${limit}.`,
+    "string-type": "Write a text.",
+    "string-unicode": "This text has a character that cannot be saved.",
+    "string-too-long": (limit) => `This text is too long: ${limit.toLocaleString("en-GB")} characters at most.`,
+    "string-too-short": (limit) =>
+      limit === 1 ? "This text cannot stay empty." : `This text is too short: ${limit} characters at least.`,
+    "string-pattern-mismatch": "This text does not have the form expected.",
+    "date-from-datetime-inexact": "Write a date, without a time.",
+    "date-from-datetime-parsing": "Write a date.",
+    "date-parsing": "Write a date.",
+    "date-type": "Write a date.",
+    "datetime-from-date-parsing": "Write a date and a time.",
+    "datetime-parsing": "Write a date and a time.",
+    "datetime-type": "Write a date and a time.",
+    "list-type": "Choose from the list.",
+    "too-long": (limit) => `There are too many: ${limit} at most.`,
+    "too-short": (limit) => `At least ${limit} are needed.`,
+    "model-type": "This page is older than the service: reload it.",
+    unfit: "What was sent does not fit.",
   },
   places: {
     national: "National queue",

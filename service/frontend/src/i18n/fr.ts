@@ -1,5 +1,7 @@
 /** The French pages: the reference dictionary; every other language has the same keys. */
 
+import type { Fault } from "../api/types";
+
 export const fr = {
   app: {
     name: "Écoute",
@@ -9,6 +11,7 @@ export const fr = {
     board: "Tableau",
     pages: "Pages",
     noPage: "Votre compte n'a pas encore de page ici. Demandez à la personne qui administre la ligne.",
+    accountOf: (name: string) => `${name} : mon compte`,
     signOut: "Se déconnecter",
     signOutAfter: {
       call: "Possible une fois l'appel terminé.",
@@ -34,8 +37,57 @@ export const fr = {
     tooMany: "Trop d'essais. Patientez un peu, puis réessayez.",
     unreachable: "Le service ne répond pas. Réessayez dans un moment ; les appels, eux, continuent.",
     again: "Votre connexion a expiré. L'appel continue ; connectez-vous à nouveau pour enregistrer vos notes.",
+    somebodyElse:
+      "Quelqu'un d'autre s'est connecté dans ce navigateur. Cette page est arrêtée ; les notes qui n'étaient pas enregistrées y restent scellées pour la personne qui les a écrites.",
+    somebodyElseCall:
+      "Quelqu'un d'autre s'est connecté dans ce navigateur. Votre appel continue ; les notes non enregistrées y restent scellées pour vous.",
+    somebodyElseGoOn: "Continuer",
     wrongAddress: "Cette adresse n'est pas celle de la ligne : ouvrez celle que l'administrateur vous a donnée.",
     failed: "La connexion n'a pas abouti. Réessayez.",
+    code: "Code à six chiffres",
+    codeHelp:
+      "Ouvrez l'application de codes de votre téléphone et recopiez le code affiché. Un code de secours convient aussi.",
+    codeWrong: "Ce code ne correspond pas, ou il a déjà servi. Attendez le suivant, puis réessayez.",
+    codeBack: "Revenir à l'identifiant",
+  },
+  account: {
+    title: "Mon compte",
+    stepTitle: "Deuxième étape de connexion",
+    stepWhy:
+      "Avec elle, votre mot de passe seul n'ouvre plus rien : un code de votre téléphone est demandé en plus. Il suffit d'une application de codes, par exemple celle de votre gestionnaire de mots de passe.",
+    stepMustEnrol: "Votre rôle demande cette deuxième étape. Installez-la maintenant : vos pages s'ouvriront ensuite.",
+    stepOn: "Elle est en place.",
+    stepOff: "Elle n'est pas en place.",
+    stepRequired: "Votre rôle la demande : elle ne peut pas être retirée.",
+    codesLeft: (count: number) =>
+      count === 0
+        ? "Il ne vous reste aucun code de secours : retirez l'étape et remettez-la pour en avoir d'autres."
+        : `Codes de secours restants : ${count}.`,
+    ownPassword: "Votre mot de passe",
+    begin: "Mettre en place",
+    remove: "Retirer",
+    scan: "Lisez cette image avec l'application de codes de votre téléphone.",
+    picture: "Image à lire avec l'application de codes",
+    typed: "Ou tapez cette clé dans l'application :",
+    code: "Code affiché par l'application",
+    confirm: "Vérifier et activer",
+    codesTitle: "Vos codes de secours",
+    codesHelp:
+      "Notez-les sur papier et gardez-les loin de votre téléphone. Chacun remplace une fois le code, si le téléphone est perdu. Ils ne seront plus montrés.",
+    codesDone: "Je les ai notés",
+    wrongPassword: "Ce n'est pas votre mot de passe. Réessayez.",
+    wrongCode: "Ce code ne correspond pas. Prenez celui qui est affiché maintenant.",
+    tooMany: "Trop d'essais. Patientez un quart d'heure, puis réessayez.",
+    failed: "La demande n'est pas passée. Réessayez.",
+    sessionsTitle: "Où vous êtes connecté·e",
+    sessionsHelp:
+      "Si vous ne reconnaissez pas une connexion, mettez-y fin et demandez un nouveau mot de passe. Un appel en cours n'est jamais coupé.",
+    here: "Ce navigateur",
+    elsewhere: "Un autre navigateur",
+    withPhone: "avec votre téléphone",
+    since: (made: string, used: string) => `Connexion du ${made}, dernière activité le ${used}`,
+    end: "Déconnecter",
+    endOthers: "Déconnecter partout ailleurs",
   },
   line: {
     up: "La ligne répond",
@@ -56,12 +108,16 @@ export const fr = {
     title: "Téléphone",
     off: "Arrêté",
     "other-tab": "Ouvert dans un autre onglet",
+    elsewhere: "Ouvert dans un autre navigateur",
     connecting: "Connexion…",
-    registered: "Prêt",
+    registered: "Prêt, sur cette page",
     lost: "Connexion perdue, nouvel essai en cours…",
     refused: "Refusé, nouvel essai en cours…",
     otherTabHelp:
       "Votre téléphone est déjà ouvert dans un autre onglet. Continuez là-bas, ou fermez-le : il reviendra ici.",
+    elsewhereHelp:
+      "Votre téléphone a été pris dans un autre navigateur, ou sur un autre ordinateur : les appels sonnent là-bas. Une conversation en cours ici continue.",
+    takeHere: "Prendre le téléphone ici",
     shaky:
       "La liaison est fragile. Si elle ne revient pas, la personne sera gardée en ligne et rappellera votre poste.",
     microphoneRefused:
@@ -107,6 +163,7 @@ export const fr = {
     absentText: "Quand vous serez prêt·e, cliquez sur « Prendre des appels ».",
     freeTitle: "Vous êtes disponible",
     freeText: "Cette page sonnera quand une personne appellera. Vous n'avez rien d'autre à faire.",
+    freeElsewhere: "Les appels sonnent dans l'autre navigateur, où votre téléphone est ouvert.",
     pausedTitle: "Prenez le temps qu'il vous faut",
     pausedText: "Aucun appel ne sonnera chez vous. Revenez quand vous voudrez.",
     unreachableTitle: "Votre téléphone n'est pas joignable",
@@ -177,14 +234,29 @@ export const fr = {
     saved: "Enregistré",
     savedAt: (time: string) => `Enregistré à ${time}`,
     waiting:
+      "Pas encore enregistré : le service ne répond pas. Vos notes sont gardées dans ce navigateur et partiront dès son retour.",
+    waitingOnPage:
       "Pas encore enregistré : le service ne répond pas. Vos notes sont gardées ici et partiront dès son retour. Ne fermez pas cette page.",
+    restored: "Votre texte a été retrouvé dans ce navigateur après une interruption.",
+    pageOnly:
+      "Ce navigateur ne peut pas garder vos notes : ce qui n'est pas encore enregistré ne vit que tant que cette page est ouverte. Ne la fermez pas pendant que vous écrivez.",
+    expired: (count: number) =>
+      count === 1
+        ? "Un texte que vous n'aviez pas pu enregistrer attendait ici depuis trop longtemps : il a été effacé de ce navigateur."
+        : `${count} textes que vous n'aviez pas pu enregistrer attendaient ici depuis trop longtemps : ils ont été effacés de ce navigateur.`,
+    understood: "J'ai compris",
     conflict: "Ces notes ont aussi été écrites ailleurs. Rien n'est perdu : choisissez.",
     refused: "Le service n'accepte pas ces notes. Copiez-les et prévenez votre superviseur·e.",
     theirs: "Texte enregistré ailleurs",
     both: "Réunir les deux textes",
     mine: "Garder seulement le mien",
-    earlier: "Des notes d'un entretien précédent ne sont pas encore enregistrées. Ne fermez pas cette page.",
+    earlier:
+      "Des notes d'un entretien précédent ne sont pas encore enregistrées. Elles sont gardées dans ce navigateur et partiront dès que possible.",
+    earlierOnPage: "Des notes d'un entretien précédent ne sont pas encore enregistrées. Ne fermez pas cette page.",
     earlierShow: "Voir ces notes",
+    erase: "Effacer ce texte…",
+    eraseSure: "Oui, l'effacer pour toujours",
+    eraseKeep: "Non, le garder",
   },
   wrapUp: {
     title: "Temps d'écriture",
@@ -235,6 +307,39 @@ export const fr = {
     unnamed: "sans référence",
     departmentOf: (name: string) => `Département : ${name}`,
   },
+  faults: {
+    missing: "Il manque une réponse.",
+    "extra-forbidden": "Cette page est plus ancienne que le service : rechargez-la.",
+    enum: "Choisissez une des réponses proposées.",
+    "literal-error": "Choisissez une des réponses proposées.",
+    "bool-parsing": "Répondez par oui ou par non.",
+    "bool-type": "Répondez par oui ou par non.",
+    "int-from-float": "Écrivez un nombre entier.",
+    "int-parsing": "Écrivez un nombre entier.",
+    "int-parsing-size": "Ce nombre est trop grand.",
+    "int-type": "Écrivez un nombre entier.",
+    "greater-than-equal": (limit: number) => `Écrivez un nombre à partir de ${limit}.`,
+    "less-than-equal": (limit: number) => `Écrivez un nombre jusqu'à ${limit}.`,
+    "string-type": "Écrivez un texte.",
+    "string-unicode": "Ce texte contient un caractère qui ne peut pas être enregistré.",
+    "string-too-long": (limit: number) =>
+      `Ce texte est trop long : ${limit.toLocaleString("fr-FR")} caractères au plus.`,
+    "string-too-short": (limit: number) =>
+      limit === 1 ? "Ce texte ne peut pas rester vide." : `Ce texte est trop court : ${limit} caractères au moins.`,
+    "string-pattern-mismatch": "Ce texte n'a pas la forme attendue.",
+    "date-from-datetime-inexact": "Écrivez une date, sans heure.",
+    "date-from-datetime-parsing": "Écrivez une date.",
+    "date-parsing": "Écrivez une date.",
+    "date-type": "Écrivez une date.",
+    "datetime-from-date-parsing": "Écrivez une date et une heure.",
+    "datetime-parsing": "Écrivez une date et une heure.",
+    "datetime-type": "Écrivez une date et une heure.",
+    "list-type": "Choisissez dans la liste.",
+    "too-long": (limit: number) => `Il y en a trop : ${limit} au plus.`,
+    "too-short": (limit: number) => `Il en faut au moins ${limit}.`,
+    "model-type": "Cette page est plus ancienne que le service : rechargez-la.",
+    unfit: "Ce qui a été envoyé ne convient pas.",
+  } satisfies Record<Fault["id"], string | ((limit: number) => string)>,
   places: {
     national: "File nationale",
     centre: (name: string) => `Centre ${name}`,

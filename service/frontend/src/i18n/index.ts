@@ -38,6 +38,11 @@ export function day(iso: string | null | undefined): string | null {
   return format(iso, { day: "numeric", month: "long", year: "numeric" });
 }
 
+/** `3 mars, 14:02` of an ISO instant. */
+export function dayAndTime(iso: string): string {
+  return format(iso, { day: "numeric", month: "long", hour: "2-digit", minute: "2-digit" }) ?? "–";
+}
+
 function format(iso: string | null | undefined, options: Intl.DateTimeFormatOptions): string | null {
   if (iso === null || iso === undefined) return null;
   const date = new Date(iso);

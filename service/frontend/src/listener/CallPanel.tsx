@@ -1,3 +1,5 @@
+/** The conversation: with whom, and the few things that can be done in it. */
+
 import { phone } from "../app/station";
 import { words } from "../i18n";
 import { Icon } from "../shell/Icon";

@@ -1,4 +1,8 @@
+/** The case beside the conversation: its department, and whether it is kept. */
+
 import { useSignal } from "@preact/signals";
+import { faultSentence } from "../api/faults";
+import { ApiError } from "../api/http";
 import { discardCase, keepCase } from "../api/service";
 import type { ContactView, DiscardReason } from "../api/types";
 import { live } from "../app/station";
@@ -23,15 +27,15 @@ export function CasePanel({ callId }: { callId: string }) {
 
 function Current({ contact }: { contact: ContactView }) {
   const w = words.value.case;
-  const failing = useSignal(false);
+  const failing = useSignal<ApiError | null>(null);
   const busy = useSignal(false);
   const act = async (what: Promise<unknown>): Promise<void> => {
     busy.value = true;
-    failing.value = false;
+    failing.value = null;
     try {
       await what;
-    } catch {
-      failing.value = true;
+    } catch (error) {
+      failing.value = error instanceof ApiError ? error : new ApiError("unknown", 500, "");
     } finally {
       busy.value = false;
     }
@@ -47,7 +51,7 @@ function Current({ contact }: { contact: ContactView }) {
       {contact.case_status === "draft" && <Discard contact={contact} busy={busy.value} act={act} />}
       {contact.case_status === "discarded" && <p class="hint">{w.discardHelp}</p>}
       <p class="form-error" role="alert">
-        {failing.value && w.failed}
+        {failing.value !== null && (faultSentence(failing.value, words.value.faults) ?? w.failed)}
       </p>
     </>
   );

@@ -1,6 +1,8 @@
+/** Between conversations: one state, the few things that can be done in it. */
+
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
-import { live } from "../app/station";
+import { live, phone } from "../app/station";
 import { words } from "../i18n";
 import { type MicrophonePermission, microphonePermission } from "../phone/microphone";
 import { Icon } from "../shell/Icon";
@@ -48,7 +50,7 @@ function sentences(): readonly [string, string] {
     case "absent":
       return [w.absentTitle, w.absentText];
     case "free":
-      return [w.freeTitle, w.freeText];
+      return [w.freeTitle, phone.registration.value === "elsewhere" ? w.freeElsewhere : w.freeText];
     case "paused":
       return [w.pausedTitle, w.pausedText];
     case "unreachable":

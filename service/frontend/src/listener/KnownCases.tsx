@@ -1,3 +1,5 @@
+/** Cases in which this number was used before; none is opened by itself. */
+
 import { useSignal } from "@preact/signals";
 import { contact as askContact, caseRecord, linkCase } from "../api/service";
 import type { CaseContact, CaseRecord, ContactView, KnownCase } from "../api/types";

@@ -1,3 +1,5 @@
+/** A listener's one page: telephone and case together. */
+
 import { words } from "../i18n";
 import { CallPanel } from "./CallPanel";
 import { CasePanel } from "./CasePanel";

@@ -1,5 +1,8 @@
+/** The notes of the conversation, and whether they are safe. */
+
 import { useEffect, useRef } from "preact/hooks";
-import { notebook } from "../app/station";
+import { faultSentence } from "../api/faults";
+import { notebook, vault } from "../app/station";
 import { clockTime, words } from "../i18n";
 import type { NotesDraft } from "../notes/draft";
 import { Icon, type IconName } from "../shell/Icon";
@@ -35,6 +38,9 @@ export function NotesPanel({ callId }: { callId: string }) {
       <p class="hint" id="notes-help">
         {w.help}
       </p>
+      <p class="hint" role="status">
+        {draft.restored.value && w.restored}
+      </p>
       <Conflict draft={draft} />
     </section>
   );
@@ -43,10 +49,9 @@ export function NotesPanel({ callId }: { callId: string }) {
 const MARKS: Record<string, IconName> = { saved: "check", waiting: "warning", conflict: "warning", refused: "warning" };
 
 function NotesStateLine({ draft }: { draft: NotesDraft }) {
-  const w = words.value.notes;
   const state = draft.state.value;
   const time = clockTime(draft.savedAt.value);
-  const sentence = state === "saved" && time !== null ? w.savedAt(time) : w[state];
+  const sentence = sentenceOf(draft, state === "saved" ? time : null);
   const calm = state === "empty" || state === "unsaved" || state === "saving";
   return (
     <p
@@ -59,6 +64,16 @@ function NotesStateLine({ draft }: { draft: NotesDraft }) {
       <span>{sentence}</span>
     </p>
   );
+}
+
+function sentenceOf(draft: NotesDraft, savedAt: string | null): string {
+  const w = words.value.notes;
+  const state = draft.state.value;
+  if (savedAt !== null) return w.savedAt(savedAt);
+  if (state === "waiting" && vault.where.value !== "browser") return w.waitingOnPage;
+  if (state !== "refused") return w[state];
+  const why = faultSentence(draft.refusal.value, words.value.faults);
+  return why === null ? w.refused : `${w.refused} ${why}`;
 }
 
 function Conflict({ draft }: { draft: NotesDraft }) {

@@ -1,3 +1,5 @@
+/** The pauses: one click to ask, one to choose, nothing to explain. */
+
 import { useSignal } from "@preact/signals";
 import { words } from "../i18n";
 import { Icon } from "../shell/Icon";

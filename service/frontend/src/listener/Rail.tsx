@@ -1,3 +1,5 @@
+/** The side of the listener's page: state, queue, telephone. */
+
 import { useSignal } from "@preact/signals";
 import { live, phone, ring } from "../app/station";
 import { words } from "../i18n";

@@ -1,3 +1,5 @@
+/** A call that rings, with a button to take it. */
+
 import { live, phone } from "../app/station";
 import { words } from "../i18n";
 import { Icon } from "../shell/Icon";

@@ -1,3 +1,5 @@
+/** What is known of the number before anybody speaks: never who the person is. */
+
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { shieldNumber } from "../api/service";

@@ -1,3 +1,5 @@
+/** Writing-up time, ended by the listener alone. */
+
 import { live, notebook } from "../app/station";
 import { words } from "../i18n";
 import { Icon } from "../shell/Icon";

@@ -1,3 +1,5 @@
+/** What the listener's page is about now: ringing, a conversation, writing up, or none of it. */
+
 import { computed } from "@preact/signals";
 import { live, phone, readyByPhone } from "../app/station";
 import { currentCallId, type Mode, modeOf } from "./view";

@@ -1,3 +1,5 @@
+/** The names of the pauses. */
+
 import { me } from "../app/session";
 import { live } from "../app/station";
 import { locale } from "../i18n";

@@ -19,6 +19,7 @@ export class LiveClient {
   constructor(
     private readonly store: LiveStore,
     private readonly onRefused: () => void,
+    private readonly isOurs: (accountId: number) => boolean,
   ) {}
 
   start(): void {
@@ -65,6 +66,11 @@ export class LiveClient {
     this.#lastHeard = performance.now();
     const message = parse(text);
     if (message === null) return;
+    if (message.type === "snapshot" && !this.isOurs(message.account_id)) {
+      // The cookie is another person's now: nothing of theirs is shown here.
+      this.stop();
+      return;
+    }
     if (this.store.take(message, this.#lastHeard)) {
       if (message.type === "snapshot") this.#attempt = 0;
       return;

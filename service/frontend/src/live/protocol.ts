@@ -3,17 +3,9 @@
  * fresh snapshot; when a number is missing the state cannot be trusted and is fetched again.
  */
 
-import type { Kind, Kinds } from "../api/types";
+import type { Entity, Kind, Kinds, LiveMessage } from "../api/types";
 
-export const KINDS: readonly Kind[] = ["line", "me", "offer", "contact", "call", "listener"];
-
-export type Entity = { [K in Kind]: { kind: K; id: string; value: Kinds[K] | null } }[Kind];
-
-export type Message =
-  | { type: "snapshot"; seq: number; entities: Entity[] }
-  | { type: "changes"; seq: number; entities: Entity[] }
-  | { type: "tick"; at: string }
-  | { type: "refetch" };
+export type { Entity, LiveMessage as Message } from "../api/types";
 
 export type Things = { readonly [K in Kind]: ReadonlyMap<string, Kinds[K]> };
 
@@ -34,10 +26,12 @@ export const NOTHING: Feed = {
   },
 };
 
+export const KINDS = Object.keys(NOTHING.things) as readonly Kind[];
+
 export type Step = { feed: Feed; changed: ReadonlySet<Kind> } | "refetch";
 
 /** One message later. `refetch`: the feed has a gap, connect again. */
-export function apply(feed: Feed, message: Message): Step {
+export function apply(feed: Feed, message: LiveMessage): Step {
   switch (message.type) {
     case "snapshot":
       return {
@@ -79,25 +73,28 @@ function isKind(kind: string): kind is Kind {
   return (KINDS as readonly string[]).includes(kind);
 }
 
+/** What tells a message of each type from nonsense. A type that the service's description adds is missed by `tsc`. */
+const WELL_FORMED: { [M in LiveMessage as M["type"]]: (message: Partial<Record<keyof M, unknown>>) => boolean } = {
+  snapshot: (message) => isNumbered(message) && typeof message.account_id === "number",
+  changes: isNumbered,
+  tick: ({ at }) => typeof at === "string",
+  refetch: () => true,
+};
+
+function isNumbered({ seq, entities }: { seq?: unknown; entities?: unknown }): boolean {
+  return typeof seq === "number" && Array.isArray(entities);
+}
+
 /** Null for what is not a message of ours. */
-export function parse(text: string): Message | null {
+export function parse(text: string): LiveMessage | null {
   let value: unknown;
   try {
     value = JSON.parse(text);
   } catch {
     return null;
   }
-  if (typeof value !== "object" || value === null || !("type" in value)) return null;
-  const message = value as { type: unknown; seq?: unknown; entities?: unknown; at?: unknown };
-  switch (message.type) {
-    case "snapshot":
-    case "changes":
-      return typeof message.seq === "number" && Array.isArray(message.entities) ? (value as Message) : null;
-    case "tick":
-      return typeof message.at === "string" ? (value as Message) : null;
-    case "refetch":
-      return { type: "refetch" };
-    default:
-      return null;
-  }
+  if (typeof value !== "object" || value === null) return null;
+  const message = value as { type?: unknown };
+  if (typeof message.type !== "string" || !Object.hasOwn(WELL_FORMED, message.type)) return null;
+  return WELL_FORMED[message.type as LiveMessage["type"]](message) ? (value as LiveMessage) : null;
 }

@@ -1,12 +1,14 @@
 /**
- * The notes of one call, in memory until the service committed them. They are typed without waiting for anything: the
- * service may be away, the contact may not exist there yet. Nothing typed is ever thrown away by the page.
+ * The notes of one call, until the service committed them. They are typed without waiting for anything: the service may
+ * be away, the contact may not exist there yet. Nothing typed is ever thrown away by the page; the vault keeps it in
+ * the browser meanwhile.
  */
 
-import { computed, type ReadonlySignal, type Signal, signal } from "@preact/signals";
+import { computed, effect, type ReadonlySignal, type Signal, signal } from "@preact/signals";
 import { ApiError } from "../api/http";
 import type { Contact, NotesSaved } from "../api/types";
 import { backoff } from "../live/backoff";
+import type { Kept } from "./vault";
 
 type Id = number;
 
@@ -31,6 +33,10 @@ export class NotesDraft {
   /** What is stored, when that is neither what we have nor what we sent. */
   readonly theirs: Signal<string | null> = signal(null);
   readonly state: ReadonlySignal<NotesState>;
+  /** Found again in this browser after a reload or a crash. */
+  readonly restored = signal(false);
+  /** Why the service refuses them. */
+  readonly refusal: Signal<ApiError | null> = signal(null);
 
   #stored = signal("");
   #phase: Signal<"idle" | "saving" | "waiting" | "refused"> = signal("idle");
@@ -41,10 +47,12 @@ export class NotesDraft {
   #running: Promise<void> | null = null;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #attempt = 0;
+  readonly #unwatch: () => void;
 
   constructor(
     readonly callId: string,
     private readonly service: NotesService,
+    onChange: (draft: NotesDraft) => void = () => {},
   ) {
     this.state = computed(() => {
       if (this.theirs.value !== null) return "conflict";
@@ -53,6 +61,42 @@ export class NotesDraft {
       const phase = this.#phase.value;
       return phase === "idle" ? "unsaved" : phase;
     });
+    this.#unwatch = effect(() => {
+      // Any of these three makes it another draft to keep, or none.
+      void [this.text.value, this.#stored.value, this.theirs.value];
+      onChange(this);
+    });
+  }
+
+  /** What must not be lost; null: the service has it all. */
+  kept(): Kept | null {
+    if (!this.dirty && this.theirs.peek() === null) return null;
+    return { text: this.text.peek(), stored: this.#stored.peek(), unanswered: [...this.#unanswered] };
+  }
+
+  /** Typed on a page that is gone. What is here already, or stored, meets it: no word of either is lost. */
+  restore(kept: Kept): void {
+    this.restored.value = true;
+    this.#unanswered.push(...kept.unanswered, kept.stored);
+    this.text.value = this.dirty ? together(kept.text, this.text.peek()) : kept.text;
+    const stored = this.#stored.peek();
+    if (this.#version === null) this.#stored.value = kept.stored;
+    else if (!this.#isOurs(stored)) this.theirs.value = stored;
+    this.#attempt = 0;
+    this.#schedule(0);
+  }
+
+  /** The person no longer wants them. */
+  abandon(): void {
+    this.theirs.value = null;
+    this.text.value = this.#stored.peek();
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+  }
+
+  /** Nothing will be typed here any more. */
+  close(): void {
+    this.#unwatch();
   }
 
   get dirty(): boolean {
@@ -145,10 +189,12 @@ export class NotesDraft {
   #meet(stored: string): void {
     const ours = this.text.value;
     if (ours === "" && this.#stored.value === "") this.text.value = stored;
-    const known =
-      stored === "" || stored === this.#stored.value || this.#unanswered.includes(stored) || stored === this.text.value;
-    if (known) this.#stored.value = stored;
+    if (stored === this.#stored.value || this.#isOurs(stored)) this.#stored.value = stored;
     else this.theirs.value = stored;
+  }
+
+  #isOurs(stored: string): boolean {
+    return stored === "" || stored === this.text.value || this.#unanswered.includes(stored);
   }
 
   async #save(): Promise<void> {
@@ -161,12 +207,15 @@ export class NotesDraft {
     this.savedAt.value = saved.saved_at;
     this.#stored.value = text;
     this.#unanswered = [];
+    this.restored.value = false;
+    this.refusal.value = null;
   }
 
   #failed(error: unknown): void {
     const status = error instanceof ApiError ? error.status : 0;
-    const refused = status === 403 || status === 413 || status === 422 || (status === 404 && this.#version !== null);
-    if (status === 409) {
+    const written = status === 409 && error instanceof ApiError && error.id !== "case-discarded";
+    const refused = [403, 409, 413, 422].includes(status) || (status === 404 && this.#version !== null);
+    if (written) {
       // Somebody wrote, or our own answer was lost on its way back: what is stored tells which.
       this.#version = null;
       this.#schedule(this.#attempt === 0 ? 0 : backoff(this.#attempt));
@@ -174,9 +223,16 @@ export class NotesDraft {
       return;
     }
     this.#phase.value = refused ? "refused" : "waiting";
+    this.refusal.value = refused && error instanceof ApiError ? error : null;
     if (refused) return;
     if (!this.dirty && this.#contactId === null) return;
     this.#schedule(backoff(this.#attempt));
     this.#attempt += 1;
   }
+}
+
+/** Two texts for one call: the one that holds the other, else both. */
+function together(first: string, second: string): string {
+  if (first.includes(second)) return first;
+  return second.includes(first) ? second : `${first}\n\n${second}`;
 }

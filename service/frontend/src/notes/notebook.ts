@@ -3,6 +3,12 @@
 import { computed, type ReadonlySignal, type Signal, signal } from "@preact/signals";
 import type { ContactView } from "../api/types";
 import { NotesDraft, type NotesService } from "./draft";
+import type { Kept } from "./vault";
+
+/** Where drafts are kept beside the page's memory. */
+export interface Keeper {
+  changed(callId: string, snapshot: () => Kept | null): void;
+}
 
 export class Notebook {
   readonly drafts: Signal<readonly NotesDraft[]> = signal([]);
@@ -10,15 +16,25 @@ export class Notebook {
     this.drafts.value.filter((draft) => !["empty", "saved"].includes(draft.state.value)),
   );
 
-  constructor(private readonly service: NotesService) {}
+  constructor(
+    private readonly service: NotesService,
+    private readonly keeper: Keeper = { changed: () => {} },
+  ) {}
 
   /** The notes of a call, opened on first use. */
   of(callId: string): NotesDraft {
     const found = this.drafts.peek().find((draft) => draft.callId === callId);
     if (found !== undefined) return found;
-    const draft = new NotesDraft(callId, this.service);
-    this.drafts.value = [...this.drafts.peek().filter((old) => !isDone(old)), draft];
+    const draft = new NotesDraft(callId, this.service, (changed) => this.keeper.changed(callId, () => changed.kept()));
+    const done = this.drafts.peek().filter(isDone);
+    for (const old of done) old.close();
+    this.drafts.value = [...this.drafts.peek().filter((old) => !done.includes(old)), draft];
     return draft;
+  }
+
+  /** Found in the browser: typed on a page that is gone, and never acknowledged. */
+  restore(callId: string, kept: Kept): void {
+    this.of(callId).restore(kept);
   }
 
   /** The service told of the contact of a call of ours. */

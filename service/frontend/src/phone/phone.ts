@@ -15,8 +15,11 @@ import { callIdFrom, readyAddress } from "./identity";
 import { audioConstraints, type MicrophoneTrouble, rawAudio, troubleOf } from "./microphone";
 import { holdPhone } from "./tab";
 
-/** `other-tab`: this person's phone is open elsewhere in this browser. `refused`: the PBX refuses the password. */
-export type Registration = "off" | "other-tab" | "connecting" | "registered" | "lost" | "refused";
+/**
+ * `other-tab`: this person's phone is open in another tab of this browser. `elsewhere`: it was taken in another browser.
+ * `refused`: the PBX refuses the password.
+ */
+export type Registration = "off" | "other-tab" | "elsewhere" | "connecting" | "registered" | "lost" | "refused";
 
 export type CallStage = "ringing" | "answering" | "live";
 
@@ -82,8 +85,7 @@ export class Phone {
   stop(): void {
     this.#running = false;
     clearTimeout(this.#timer);
-    this.#ua?.stop();
-    this.#ua = null;
+    this.#close();
     this.#release();
     this.registration.value = "off";
   }
@@ -91,7 +93,30 @@ export class Phone {
   /** After a new sign-in: the password changed, the call that may be live did not. */
   async renew(): Promise<void> {
     this.#attempt = 0;
-    if (this.#running && this.registration.value !== "other-tab") await this.#connect();
+    if (this.#running && !["other-tab", "elsewhere"].includes(this.registration.value)) await this.#connect();
+  }
+
+  /**
+   * Which session of this person has the phone, as the service tells every page of theirs; null: not known. Phones do
+   * not go back and forth by themselves: who took it last has it, until somebody says otherwise. A call here goes on.
+   */
+  heldBy(session: number | null): void {
+    const own = this.#account?.session;
+    if (!this.#running || own === undefined || session === null || this.registration.peek() === "other-tab") return;
+    if (session === own) {
+      if (this.registration.peek() === "elsewhere") void this.takeHere();
+      return;
+    }
+    this.registration.value = "elsewhere";
+    clearTimeout(this.#timer);
+    if (this.call.peek() === null) this.#close();
+  }
+
+  /** The person sits here. */
+  async takeHere(): Promise<void> {
+    this.registration.value = "connecting";
+    this.#attempt = 0;
+    await this.#connect();
   }
 
   answer(): void {
@@ -174,6 +199,8 @@ export class Phone {
 
   #retry(): void {
     clearTimeout(this.#timer);
+    // Asking for it would take it back.
+    if (this.registration.value === "elsewhere") return;
     this.#timer = setTimeout(() => void this.#connect(), backoff(this.#attempt));
     this.#attempt += 1;
   }
@@ -205,8 +232,14 @@ export class Phone {
     return ua;
   }
 
+  /** What its own line says of a phone that was taken elsewhere is no news. */
   #register(registration: Registration): void {
-    if (this.#running) this.registration.value = registration;
+    if (this.#running && this.registration.value !== "elsewhere") this.registration.value = registration;
+  }
+
+  #close(): void {
+    this.#ua?.stop();
+    this.#ua = null;
   }
 
   #disconnected(): void {
@@ -319,6 +352,7 @@ export class Phone {
     this.call.value = null;
     const audio = this.audio();
     if (audio !== null) audio.srcObject = null;
+    if (this.registration.value === "elsewhere") this.#close();
   }
 }
 

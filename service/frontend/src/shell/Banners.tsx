@@ -1,7 +1,11 @@
+/** What is wrong with the line, the feed or the telephone, in so many words at the top of every page. */
+
+import { useSignal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
-import { expired, me } from "../app/session";
-import { live, notebook, phone } from "../app/station";
+import { expired, me, stranger } from "../app/session";
+import { live, notebook, phone, vault } from "../app/station";
 import { clockTime, words } from "../i18n";
+import type { NotesDraft } from "../notes/draft";
 import { SignInForm } from "../signin/SignInForm";
 import { Icon } from "./Icon";
 
@@ -9,7 +13,8 @@ export function Banners() {
   const w = words.value;
   return (
     <div class="banners">
-      {expired.value && (
+      {stranger.value && <Banner kind="alert">{w.signIn.somebodyElseCall}</Banner>}
+      {expired.value && !stranger.value && (
         <Banner kind="warning">
           <p>{w.signIn.again}</p>
           <SignInForm username={me.value?.username ?? ""} />
@@ -17,7 +22,21 @@ export function Banners() {
       )}
       <PbxBanner />
       {phone.registration.value === "other-tab" && <Banner kind="warning">{w.phone.otherTabHelp}</Banner>}
+      {phone.registration.value === "elsewhere" && (
+        <Banner kind="warning" testid="phone-elsewhere">
+          <p>{w.phone.elsewhereHelp}</p>
+          <button
+            type="button"
+            class="button small"
+            data-testid="take-phone-here"
+            onClick={() => void phone.takeHere()}
+          >
+            {w.phone.takeHere}
+          </button>
+        </Banner>
+      )}
       <MicrophoneBanner />
+      <Keeping />
       <EarlierNotes />
     </div>
   );
@@ -76,7 +95,30 @@ function MicrophoneBanner() {
   );
 }
 
-/** Notes of calls that are over, still on this page only. */
+/** What this browser cannot do for notes that are not saved, and what it no longer has. */
+function Keeping() {
+  const w = words.value.notes;
+  const expired = vault.expired.value;
+  return (
+    <>
+      {vault.where.value === "page" && (
+        <Banner kind="warning" testid="notes-page-only">
+          {w.pageOnly}
+        </Banner>
+      )}
+      {expired > 0 && (
+        <Banner kind="warning" testid="notes-expired">
+          <p>{w.expired(expired)}</p>
+          <button type="button" class="button small" onClick={() => void vault.understood()}>
+            {w.understood}
+          </button>
+        </Banner>
+      )}
+    </>
+  );
+}
+
+/** Notes of calls that are over, not saved yet. */
 function EarlierNotes() {
   const w = words.value.notes;
   const now = phone.call.value?.callId ?? live.contact.value?.call_id ?? phone.lastEnded.value?.callId ?? null;
@@ -84,15 +126,43 @@ function EarlierNotes() {
   if (earlier.length === 0) return null;
   return (
     <Banner kind="warning" testid="earlier-notes">
-      <p>{w.earlier}</p>
+      <p>{vault.where.value === "browser" ? w.earlier : w.earlierOnPage}</p>
       <details>
         <summary>{w.earlierShow}</summary>
         {earlier.map((draft) => (
-          <p key={draft.callId} class="stored-text">
-            {draft.text.value}
-          </p>
+          <EarlierText key={draft.callId} draft={draft} />
         ))}
       </details>
     </Banner>
+  );
+}
+
+/** Erased by its owner alone, in two steps: a text that the service will never take would wait here for ever. */
+function EarlierText({ draft }: { draft: NotesDraft }) {
+  const w = words.value.notes;
+  const asking = useSignal(false);
+  const ask = (value: boolean) => () => {
+    asking.value = value;
+  };
+  return (
+    <>
+      <p class="stored-text">{draft.text.value}</p>
+      <div class="actions">
+        {asking.value ? (
+          <>
+            <button type="button" class="button small" onClick={ask(false)}>
+              {w.eraseKeep}
+            </button>
+            <button type="button" class="button small" onClick={() => draft.abandon()}>
+              {w.eraseSure}
+            </button>
+          </>
+        ) : (
+          <button type="button" class="button small quiet-button" onClick={ask(true)}>
+            {w.erase}
+          </button>
+        )}
+      </div>
+    </>
   );
 }

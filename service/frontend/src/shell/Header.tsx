@@ -1,7 +1,9 @@
+/** The head of every page: which page, which language, who is signed in. */
+
 import { leaveQueue } from "../api/service";
 import type { Locale } from "../api/types";
 import { pagesOf, route } from "../app/route";
-import { expired, me, signOut, speak } from "../app/session";
+import { expired, me, signOut, speak, stranger } from "../app/session";
 import { live, notebook, phone } from "../app/station";
 import { type Theme, theme } from "../app/theme";
 import { locale, words } from "../i18n";
@@ -9,7 +11,8 @@ import { signOutAfter } from "./signOutAfter";
 
 export function Header() {
   const w = words.value.app;
-  const account = me.value;
+  // Nobody signs out the other person from here.
+  const account = stranger.value ? null : me.value;
   return (
     <header class="header">
       <div class="brand">
@@ -26,7 +29,15 @@ export function Header() {
         </div>
         {account && (
           <>
-            <span class="who-am-i">{account.display_name}</span>
+            <a
+              class="who-am-i"
+              href="#/account"
+              data-testid="account"
+              aria-current={route.value === "account" ? "page" : undefined}
+              aria-label={w.accountOf(account.display_name)}
+            >
+              {account.display_name}
+            </a>
             <SignOut />
           </>
         )}
@@ -72,9 +83,10 @@ async function leave(): Promise<void> {
 function Pages() {
   const account = me.value;
   const pages = account ? pagesOf(account) : [];
-  if (pages.length < 2) return null;
+  // From one's own account there must be a way back.
+  if (pages.length < 2 && route.value !== "account") return null;
   const now = route.value === "" ? pages[0] : route.value;
-  const names = { listen: words.value.app.listen, board: words.value.app.board, "": "" };
+  const names = { listen: words.value.app.listen, board: words.value.app.board, account: "", "": "" };
   return (
     <nav class="pages" aria-label={words.value.app.pages}>
       {pages.map((page) => (

@@ -1,3 +1,5 @@
+/** The page before anything else: signing in. */
+
 import { words } from "../i18n";
 import { SignInForm } from "./SignInForm";
 

@@ -5,6 +5,7 @@ import type { Dictionary } from "../i18n/fr";
 
 export function refused(error: ApiError, words: Dictionary["signIn"]): string {
   if (error.id === "origin-refused") return words.wrongAddress;
+  if (error.id === "second-step-refused") return words.codeWrong;
   if (error.status === 401 || error.status === 422) return words.wrong;
   if (error.status === 429) return words.tooMany;
   if (error.unreachable || error.status === 503) return words.unreachable;

@@ -1,0 +1,1 @@
+"""What pages need to keep unsaved notes in the browser; the drafts themselves never come here."""
