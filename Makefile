@@ -1,7 +1,7 @@
 # Écoute: what each target does is one line of `make help`. Two of them are all that you need: run and test.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help run demo down test check bench types lock clean setup setup-dev system-python
+.PHONY: help run demo down test withdrawals check bench types house lock clean setup setup-dev system-python
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -28,6 +28,9 @@ test: setup-dev check ## everything: check, unit, replay, integration, config, a
 	@$(BIN)/python -m pytest -q -n 6 --dist worksteal -m "not alone" $(ARGS)
 	@$(BIN)/python -m pytest -q -m alone $(ARGS)
 
+withdrawals: setup-dev ## 1,000 callers are withdrawn at the very instant of an answer: nobody torn, nobody lost (about two minutes)
+	@ECOUTE_WITHDRAWALS=1000 $(BIN)/python -m pytest -q -s tests/asterisk/test_withdrawals.py $(ARGS)
+
 check: setup-dev ## format, lint, types, import arrows, dialplan, no-cap and recording checks
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
@@ -38,8 +41,14 @@ check: setup-dev ## format, lint, types, import arrows, dialplan, no-cap and rec
 	@$(NPM) run --silent test
 	@$(ECOUTE) check
 
+bench: setup-dev ## what it costs, beside its peers: prints the table, writes var/bench.json (make bench ARGS="--only lookup")
+	@$(BIN)/python -m tests.bench $(ARGS)
+
 types: setup-dev ## write the front end's types anew from the service's OpenAPI document
 	@$(NPM) run --silent types
+
+house: setup-dev ## draw the house anew from the code (docs/house.svg, docs/house.md)
+	@$(BIN)/python -m docs.house
 
 lock: $(VENV)/.dev ## renew the lock files (hashes, no addresses)
 	@$(BIN)/pip-compile $(PIP_COMPILE) --extra build --extra dev --output-file requirements-dev.lock pyproject.toml
