@@ -223,16 +223,20 @@ def test_the_demo_places_a_call_that_speaks_and_is_on_record(tmp_path: Path) -> 
 
 def test_a_demo_that_is_interrupted_leaves_no_caller_behind(tmp_path: Path) -> None:
     with start_line(tmp_path) as line:
-        demo = subprocess.Popen(
-            [sys.executable, "-m", "service.cli.main", "demo"],
+        with subprocess.Popen(
+            # a shell starts what runs in its background with interrupts ignored, and that is inherited: not here
+            ["env", "--default-signal=INT", sys.executable, "-m", "service.cli.main", "demo"],
             cwd=tmp_path,
             env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])},
             stdout=subprocess.PIPE,
             text=True,
-        )
-        until(lambda: line.waiting() == 1, "the demo's caller waits", 30)
-        demo.send_signal(signal.SIGINT)
-        demo.communicate(timeout=20)
+        ) as demo:
+            try:
+                until(lambda: line.waiting() == 1, "the demo's caller waits", 30)
+                demo.send_signal(signal.SIGINT)
+                demo.communicate(timeout=20)
+            finally:
+                demo.kill()
         assert demo.returncode == 0
         until(lambda: line.pbx().channels() == 0, "nobody is left behind", 5)
 
