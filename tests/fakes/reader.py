@@ -29,7 +29,7 @@ class Reader:
                 self.facts += batch
                 self.changed.notify_all()
 
-    async def until(self, condition: Callable[[list[Fact]], object], seconds: float = 5.0) -> None:
+    async def until(self, condition: Callable[[list[Fact]], object], seconds: float = 15.0) -> None:
         async with asyncio.timeout(seconds), self.changed:
             try:
                 await self.changed.wait_for(lambda: condition(self.facts))
