@@ -13,6 +13,7 @@ Audience = NewType("Audience", str)
 
 EVERYBODY = Audience("everybody")
 WATCHING = Audience("watching")
+WRITING = Audience("writing")
 
 
 class Kind(StrEnum):
@@ -24,6 +25,8 @@ class Kind(StrEnum):
     CONTACT = "contact"
     CALL = "call"
     LISTENER = "listener"
+    ALARM = "alarm"
+    NOTICE = "notice"
 
 
 def own(account_id: int) -> Audience:
@@ -35,8 +38,10 @@ def audience_of(kind: Kind, account_id: int | None = None) -> Audience:
     """For whom an entity is made. `account_id`: of the listener whom a personal entity is about."""
     if kind is Kind.LINE:
         return EVERYBODY
-    if kind in (Kind.CALL, Kind.LISTENER):
+    if kind in (Kind.CALL, Kind.LISTENER, Kind.ALARM):
         return WATCHING
+    if kind is Kind.NOTICE:
+        return WRITING
     if account_id is None:
         raise ValueError(f"a {kind} belongs to one listener")
     return own(account_id)
@@ -47,6 +52,8 @@ def audiences_for(viewer: Viewer) -> tuple[Audience, ...]:
     found = [EVERYBODY]
     if viewer.may(Right.WATCH_LINE):
         found.append(WATCHING)
-    if viewer.may(Right.TAKE_CALLS):
+    if viewer.may(Right.WRITE_CASES) or viewer.listens:
+        found.append(WRITING)
+    if viewer.listens:
         found.append(own(viewer.account_id))
     return tuple(found)

@@ -1,83 +1,125 @@
-"""The board of live entities and its readers. No I/O: a reader's socket is written in `socket.py`.
+"""The board of live entities and its readers. No I/O: a page's socket is written in `socket.py`.
 
-An entity is encoded once per audience, when it changes; a reader's frame is put together from such pieces.
+An entity is encoded once per audience, when it changes. Pages that see the same form a group with one numbering, so
+that a frame of changes is made once for all of them.
 """
 
 from __future__ import annotations
 
-import asyncio
-from collections import deque
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final, Protocol
 
 import msgspec
 
-from service.push.audiences import EVERYBODY, Audience, Kind, audience_of
-
-#: pieces that may wait for one reader; one that is further behind is told to fetch again
-READER_LIMIT = 512
+from service.accounts.viewer import Standing
+from service.push.audiences import Audience, Kind, audience_of
 
 Value = Mapping[str, Any]
 _Key = tuple[Kind, str]
 _encode = msgspec.json.Encoder().encode
 
+REFETCH_FRAME: Final = b'{"type":"refetch"}'
+
+
+def snapshot_frame(account_id: int, number: int, entities: bytes) -> bytes:
+    """The first message. `account_id`: who reads; `number`: of the last change; `entities`: encoded."""
+    return b'{"type":"snapshot","seq":%d,"account_id":%d,"entities":[' % (number, account_id) + entities + b"]}"
+
+
+def changes_frame(number: int, entities: bytes) -> bytes:
+    """The change after the one numbered `number - 1`."""
+    return b'{"type":"changes","seq":%d,"entities":[' % number + entities + b"]}"
+
+
+def tick_frame(at: str) -> bytes:
+    """The service lives and it is `at`."""
+    return b'{"type":"tick","at":"' + at.encode() + b'"}'
+
+
+class Page(Protocol):
+    """Where the messages of one page go."""
+
+    def send(self, frame: bytes) -> bool:
+        """Take a message without waiting; False, and it is not taken, when too much is unsent already."""
+
+    def close(self, *, again: bool) -> None:
+        """No message follows. `again`: the page is to connect anew; else its session has ended."""
+
 
 class Reader:
     """One page's socket, as the board sees it: bounded, never waited for."""
 
-    def __init__(self, audiences: Iterable[Audience], account_id: int, session_id: int) -> None:
+    def __init__(
+        self, audiences: Iterable[Audience], account_id: int, session_id: int, standing: Standing = Standing.FULL
+    ) -> None:
         self.audiences = tuple(audiences)
         self.account_id = account_id
         self.session_id = session_id
+        self.standing = standing
         self.behind = False
         self.dismissed = False
-        self.ready = asyncio.Event()
-        self._pieces: deque[bytes] = deque()
-        self._at: str | None = None
+        self.page: Page | None = None  #: from `Board.join` until it fell behind, was dismissed, or left
 
-    def put(self, pieces: bytes) -> None:
-        """Hand over encoded entities, comma separated; from the limit on the reader is behind, for good."""
-        if self.behind:
-            return
-        if len(self._pieces) >= READER_LIMIT:
+    def put(self, frame: bytes) -> None:
+        """A page that does not keep up is told to fetch again, for good."""
+        if self.page is not None and not self.page.send(frame):
             self.behind = True
-            self._pieces.clear()
-        else:
-            self._pieces.append(pieces)
-        self.ready.set()
-
-    def take(self) -> bytes:
-        """All that waits, comma separated; empty for nothing."""
-        pieces = b",".join(self._pieces)
-        self._pieces.clear()
-        if not self.behind and not self.dismissed and self._at is None:
-            self.ready.clear()
-        return pieces
-
-    def put_tick(self, at: str) -> None:
-        """The service lives and it is `at`. A newer tick replaces one that was not sent."""
-        self._at = at
-        self.ready.set()
-
-    def take_tick(self) -> str | None:
-        """The tick that waits, if any."""
-        at, self._at = self._at, None
-        return at
+            self._let_go(self.page, again=True)
 
     def dismiss(self) -> None:
         """The session ended: the socket is to be closed."""
         self.dismissed = True
-        self.ready.set()
+        if self.page is not None:
+            self._let_go(self.page, again=False)
+
+    def _let_go(self, page: Page, *, again: bool) -> None:
+        self.page = None
+        page.close(again=again)
+
+
+class Group:
+    """Pages that see the same. Their changes are numbered together."""
+
+    def __init__(self) -> None:
+        self.readers: set[Reader] = set()
+        self.number = 0  #: of the last frame of changes
+        self.sent_at = float("-inf")  #: for whoever paces the frames, on a clock of theirs
+        self._pieces: list[bytes] = []
+
+    def gather(self, pieces: bytes) -> bool:
+        """Encoded entities, comma separated. True when these are the first that wait."""
+        self._pieces.append(pieces)
+        return len(self._pieces) == 1
+
+    def send(self) -> None:
+        """All that waits, as one frame, to every page."""
+        if not self._pieces:
+            return
+        self.number += 1
+        frame = changes_frame(self.number, b",".join(self._pieces))
+        self._pieces.clear()
+        for reader in tuple(self.readers):
+            reader.put(frame)
+
+
+def at_once(group: Group) -> None:
+    """Nothing is gathered."""
+    group.send()
 
 
 class Board:
-    """What is shown now, and who reads it. Single-threaded: belongs to the event loop."""
+    """What is shown now, and who reads it. Single-threaded: belongs to the event loop.
 
-    def __init__(self) -> None:
+    `pace`: told of each group for which something waits; calls its `send` when it is time.
+    """
+
+    def __init__(self, pace: Callable[[Group], None] = at_once) -> None:
+        self._pace = pace
         self._values: dict[Audience, dict[_Key, Value]] = {}
         self._encoded: dict[Audience, dict[_Key, bytes]] = {}
         self._pending: dict[Audience, list[bytes]] = {}
-        self._readers: dict[Audience, set[Reader]] = {}
+        self._groups: dict[tuple[Audience, ...], Group] = {}
+        self._by_audience: dict[Audience, set[Group]] = {}
         self._all: set[Reader] = set()
 
     # --- what is shown
@@ -113,42 +155,60 @@ class Board:
         return self._values.get(audience_of(kind, account_id), {}).get((kind, id))
 
     def flush(self) -> None:
-        """Hand what changed since the last time to the readers: one piece per audience."""
+        """Hand what changed since the last time to the groups that see it."""
         if not self._pending:
             return
-        for audience, pieces in self._pending.items():
-            readers = self._readers.get(audience)
-            if readers:
+        pending, self._pending = self._pending, {}
+        due: list[Group] = []
+        for audience, pieces in pending.items():
+            groups = self._by_audience.get(audience)
+            if groups:
                 joined = b",".join(pieces)
-                for reader in readers:
-                    reader.put(joined)
-        self._pending = {}
+                due += [group for group in groups if group.gather(joined)]
+        for group in due:
+            self._pace(group)
 
     def tick(self, at: str) -> None:
-        """Tell all readers the time, so that they can tell a calm line from a dead service."""
-        for reader in self._all:
-            reader.put_tick(at)
+        """Tell all readers the time, so that they can tell a calm line from a dead service. What waits goes first."""
+        self.flush()
+        for group in self._groups.values():
+            group.send()
+        frame = tick_frame(at)
+        for reader in tuple(self._all):
+            reader.put(frame)
 
     # --- who reads
 
-    def join(self, reader: Reader) -> bytes:
-        """A new reader; gives the encoded entities of its snapshot, comma separated. Every later change follows."""
+    def join(self, reader: Reader, page: Page) -> None:
+        """A new reader: gets a snapshot now, and every later change.
+
+        What its group has gathered is in the snapshot already and comes once more: an entity is told whole, so that
+        changes nothing.
+        """
         self.flush()
-        pieces: list[bytes] = []
-        for audience in reader.audiences:
-            self._readers.setdefault(audience, set()).add(reader)
-            pieces.extend(self._encoded.get(audience, {}).values())
+        group = self._groups.get(reader.audiences)
+        if group is None:
+            group = self._groups[reader.audiences] = Group()
+            for audience in reader.audiences:
+                self._by_audience.setdefault(audience, set()).add(group)
+        pieces = [piece for audience in reader.audiences for piece in self._encoded.get(audience, {}).values()]
+        group.readers.add(reader)
         self._all.add(reader)
-        return b",".join(pieces)
+        reader.page = page
+        reader.put(snapshot_frame(reader.account_id, group.number, b",".join(pieces)))
 
     def leave(self, reader: Reader) -> None:
         """The socket is closed."""
+        reader.page = None
         self._all.discard(reader)
-        for audience in reader.audiences:
-            readers = self._readers.get(audience, set())
-            readers.discard(reader)
-            if not readers and audience != EVERYBODY:
-                self._readers.pop(audience, None)
+        group = self._groups.get(reader.audiences)
+        if group is None:
+            return
+        group.readers.discard(reader)
+        if not group.readers:
+            del self._groups[reader.audiences]
+            for audience in reader.audiences:
+                self._by_audience[audience].discard(group)
 
     @property
     def pages(self) -> int:
@@ -159,17 +219,17 @@ class Board:
         """How many pages this account has open."""
         return sum(reader.account_id == account_id for reader in self._all)
 
-    def sessions(self) -> set[int]:
-        """Sessions that have a page open."""
-        return {reader.session_id for reader in self._all}
+    def sessions(self) -> set[tuple[int, Standing]]:
+        """Sessions that have a page open, and how much they might do when it was opened."""
+        return {(reader.session_id, reader.standing) for reader in self._all}
 
     def dismiss(self, session_id: int) -> None:
         """A session ended: its pages are closed."""
-        for reader in self._all:
+        for reader in tuple(self._all):
             if reader.session_id == session_id:
                 reader.dismiss()
 
     def dismiss_all(self) -> None:
         """The service stops: pages connect again by themselves."""
-        for reader in self._all:
+        for reader in tuple(self._all):
             reader.dismiss()

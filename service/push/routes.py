@@ -6,7 +6,6 @@ import time
 
 from aiohttp import web
 
-from service.accounts.rights import Right
 from service.audit.model import Action
 from service.http.routing import SIGNED_IN, Reach, RouteTable, Visit
 from service.live import LIVE
@@ -18,12 +17,14 @@ from service.push.socket import serve_reader
 routes = RouteTable("push")
 
 
-@routes.websocket("/live", right=SIGNED_IN, sends=LiveMessage, reach=Reach.LIVE, audits=(Action.CASE_SHOWN,))
+@routes.websocket(
+    "/live", right=SIGNED_IN, sends=LiveMessage, reach=Reach.LIVE, audits=(Action.CASE_SHOWN,), in_contact=True
+)
 async def live(visit: Visit) -> web.StreamResponse:
     """A snapshot, then numbered changes of what this page may see."""
     here, viewer = visit.app[LIVE], visit.viewer
-    listener = viewer.may(Right.TAKE_CALLS)
-    reader = Reader(audiences_for(viewer), viewer.account_id, viewer.session_id)
+    listener = viewer.listens
+    reader = Reader(audiences_for(viewer), viewer.account_id, viewer.session_id, viewer.standing)
     here.meet(viewer)
     if listener:
         here.presence.opened(viewer.account_id)
@@ -31,5 +32,6 @@ async def live(visit: Visit) -> web.StreamResponse:
     try:
         return await serve_reader(visit.request, here.board, reader)
     finally:
+        here.refetches += reader.behind
         if listener:
             here.presence.closed(viewer.account_id, time.monotonic())

@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 from pydantic import Field, RootModel
 
 from service.cases.schemas import ContactState, Known
+from service.health.model import AlarmId, Cause, Severity
 from service.http.routing import Wire
 from service.listeners.model import ListenerState
 
@@ -77,6 +78,16 @@ class ListenerView(Wire):
     queues: list[str]
 
 
+class AlarmView(Wire):
+    """Something is wrong with the line (docs/alarms.md). `cause`: where there may be several."""
+
+    id: AlarmId
+    subject: str
+    severity: Severity
+    since: datetime
+    cause: Cause | None
+
+
 class LineEntity(Wire):
     """A PBX's connection, by its id. A value of null, here and below: it is gone."""
 
@@ -125,8 +136,25 @@ class ListenerEntity(Wire):
     value: ListenerView | None
 
 
+class AlarmEntity(Wire):
+    """By id and subject, for those who watch the line."""
+
+    kind: Literal["alarm"]
+    id: str
+    value: AlarmView | None
+
+
+class NoticeEntity(Wire):
+    """An alarm that concerns whoever writes, on their page."""
+
+    kind: Literal["notice"]
+    id: str
+    value: AlarmView | None
+
+
 Entity = Annotated[
-    LineEntity | MeEntity | OfferEntity | ContactEntity | CallEntity | ListenerEntity, Field(discriminator="kind")
+    LineEntity | MeEntity | OfferEntity | ContactEntity | CallEntity | ListenerEntity | AlarmEntity | NoticeEntity,
+    Field(discriminator="kind"),
 ]
 
 

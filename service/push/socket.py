@@ -1,4 +1,4 @@
-"""One page's live socket: one bounded queue (in `Reader`) and one writer. A slow reader is told to fetch again."""
+"""One page's live socket. It is never waited for: a page that does not keep up is told to fetch again."""
 
 from __future__ import annotations
 
@@ -8,85 +8,109 @@ from typing import Final
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
-from service.push.hub import Board, Reader
+from service.push.hub import REFETCH_FRAME, Board, Group, Reader
 
 #: after a frame, changes are gathered this long: a calm page hears at once, a storm costs few frames
 GATHER_SECONDS: Final = 0.03
-#: …or this long with so many pages open that frames, not their waiting, are what a change costs
-GATHER_MANY_SECONDS: Final = 0.05
-MANY_PAGES: Final = 200
-#: a socket that takes no byte for so long is given up
-WRITE_SECONDS: Final = 10.0
-#: pings of the protocol itself find a page whose machine vanished
+#: what may be unsent to one page; its socket's buffer in the system comes on top
+UNSENT_BYTES: Final = 512 << 10
+#: pings of the protocol itself find a page whose machine vanished, or that reads no more: in half as long again
 HEARTBEAT_SECONDS: Final = 8.0
+#: for a page to answer that it closes
+_CLOSE_SECONDS: Final = 2.0
 #: pages send nothing; what they send is read and dropped
 _MESSAGE_BYTES: Final = 4096
 
 
-REFETCH_FRAME: Final = b'{"type":"refetch"}'
+def paced(group: Group) -> None:
+    """A `Board`'s pace: soon, when the last frame was sent a while ago; else after a moment of gathering."""
+    loop = asyncio.get_running_loop()
+
+    def send() -> None:
+        group.sent_at = loop.time()
+        group.send()
+
+    wait = group.sent_at + GATHER_SECONDS - loop.time()
+    if wait <= 0:
+        loop.call_soon(send)
+    else:
+        loop.call_later(wait, send)
 
 
-def snapshot_frame(account_id: int, entities: bytes) -> bytes:
-    """The first message. `account_id`: who reads; `entities`: encoded, comma separated."""
-    return b'{"type":"snapshot","seq":0,"account_id":%d,"entities":[' % account_id + entities + b"]}"
+class SocketPage:
+    """The socket as the board's `Page`.
+
+    A message is one unmasked, uncompressed text frame (RFC 6455, 5.2), written to the connection as it is: the bytes
+    are the same for a thousand pages, and none of them needs a task. aiohttp reads, pings and says goodbye.
+    """
+
+    _last: tuple[bytes, bytes] = (b"", b"")  #: a message and its frame; of all pages: they are sent the same
+
+    def __init__(self, socket: web.WebSocketResponse, transport: asyncio.Transport) -> None:
+        self._socket = socket
+        self._transport = transport
+        self._closing: asyncio.Task[None] | None = None
+
+    def send(self, frame: bytes) -> bool:
+        transport = self._transport
+        if transport.is_closing():
+            return True  # whoever reads the socket sees it end, and leaves
+        if transport.get_write_buffer_size() > UNSENT_BYTES:
+            return False
+        transport.write(self._framed(frame))
+        return True
+
+    def close(self, *, again: bool) -> None:
+        if again and not self._transport.is_closing():
+            self._transport.write(self._framed(REFETCH_FRAME))
+        code = WSCloseCode.TRY_AGAIN_LATER if again else WSCloseCode.POLICY_VIOLATION
+        self._closing = asyncio.get_running_loop().create_task(self._goodbye(code))
+
+    async def closed(self) -> None:
+        """The goodbye, if one was begun, has been said."""
+        if self._closing is not None:
+            await self._closing
+
+    async def _goodbye(self, code: WSCloseCode) -> None:
+        try:
+            async with asyncio.timeout(2 * _CLOSE_SECONDS):
+                await self._socket.close(code=code)
+        except (ConnectionError, TimeoutError, RuntimeError):  # RuntimeError: aiohttp, when it is closing already
+            self._transport.abort()
+
+    @classmethod
+    def _framed(cls, message: bytes) -> bytes:
+        if cls._last[0] is not message:
+            cls._last = (message, text_frame(message))
+        return cls._last[1]
 
 
-def changes_frame(number: int, entities: bytes) -> bytes:
-    """The `number`th change after the snapshot, from 1."""
-    return b'{"type":"changes","seq":%d,"entities":[' % number + entities + b"]}"
-
-
-def tick_frame(at: str) -> bytes:
-    """The service lives and it is `at`."""
-    return b'{"type":"tick","at":"' + at.encode() + b'"}'
+def text_frame(message: bytes) -> bytes:
+    """A whole text message as a server sends it. RFC 6455, 5.2."""
+    length = len(message)
+    if length < 126:
+        return bytes((0x81, length)) + message
+    if length < 1 << 16:
+        return b"\x81\x7e" + length.to_bytes(2, "big") + message
+    return b"\x81\x7f" + length.to_bytes(8, "big") + message
 
 
 async def serve_reader(request: web.Request, board: Board, reader: Reader) -> web.WebSocketResponse:
     """Runs until the page goes, falls behind, or its session ends."""
     socket = web.WebSocketResponse(
-        heartbeat=HEARTBEAT_SECONDS, compress=False, max_msg_size=_MESSAGE_BYTES, timeout=2.0
+        heartbeat=HEARTBEAT_SECONDS, compress=False, max_msg_size=_MESSAGE_BYTES, timeout=_CLOSE_SECONDS
     )
     await socket.prepare(request)
-    snapshot = board.join(reader)
-    writer = asyncio.create_task(_write(request, socket, board, reader, snapshot))
+    if request.transport is None:
+        return socket
+    page = SocketPage(socket, request.transport)
+    board.join(reader, page)
     try:
         async for message in socket:
             if message.type is WSMsgType.ERROR:
                 break
     finally:
         board.leave(reader)
-        writer.cancel()
         with contextlib.suppress(asyncio.CancelledError):
-            await writer
+            await page.closed()
     return socket
-
-
-async def _write(
-    request: web.Request, socket: web.WebSocketResponse, board: Board, reader: Reader, snapshot: bytes
-) -> None:
-    try:
-        await _send(socket, snapshot_frame(reader.account_id, snapshot))
-        number = 0
-        while not reader.behind and not reader.dismissed:
-            await reader.ready.wait()
-            at = reader.take_tick()
-            changes = reader.take()
-            if changes and not reader.behind:
-                number += 1
-                await _send(socket, changes_frame(number, changes))
-            if at is not None:
-                await _send(socket, tick_frame(at))
-            await asyncio.sleep(GATHER_SECONDS if board.pages < MANY_PAGES else GATHER_MANY_SECONDS)
-        if reader.behind:
-            await _send(socket, REFETCH_FRAME)
-        code = WSCloseCode.TRY_AGAIN_LATER if reader.behind else WSCloseCode.POLICY_VIOLATION
-        await asyncio.wait_for(socket.close(code=code), WRITE_SECONDS)
-    except (ConnectionError, TimeoutError, RuntimeError):  # RuntimeError: aiohttp, when the socket is closing already
-        if request.transport is not None:
-            request.transport.abort()
-
-
-async def _send(socket: web.WebSocketResponse, frame: bytes) -> None:
-    """Bytes as they are: a thousand sockets at thirty frames a second feel every copy."""
-    async with asyncio.timeout(WRITE_SECONDS):
-        await socket.send_frame(frame, WSMsgType.TEXT)

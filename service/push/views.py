@@ -10,9 +10,10 @@ from typing import Any
 
 from pbx.calls import LiveCall
 from pbx.facts import Stage
-from service.calls.known import UNKNOWN, KnownCaller
+from service.calls.known import UNAVAILABLE, UNKNOWN, KnownCaller
 from service.calls.lookup import Lookup, Question
 from service.cases.schemas import Known
+from service.health.model import Alarm
 from service.listeners.model import ListenerState, account_of, doing_by_interface, interface_of
 from service.push.audiences import Kind
 from service.push.hub import Board
@@ -101,6 +102,27 @@ class Views:
         """The state of a PBX's connection. `as_of`: up to when the rest of the view is true."""
         value = {"state": line.link.value, "as_of": iso(now), "since": iso(line.since or now)}
         self.board.show(Kind.LINE, line.pbx, value)
+
+    def show_alarms(self, alarms: Iterable[Alarm]) -> None:
+        """The alarms that last, and no others; those that concern writers on their pages, too."""
+        wanted: dict[Kind, dict[str, Mapping[str, Any]]] = {Kind.ALARM: {}, Kind.NOTICE: {}}
+        for alarm in alarms:
+            value: dict[str, Any] = {
+                "id": alarm.key.id.value,
+                "subject": alarm.key.subject,
+                "severity": alarm.definition.severity.value,
+                "since": iso(alarm.since),
+                "cause": alarm.cause.value if alarm.cause is not None else None,
+            }
+            wanted[Kind.ALARM][str(alarm.key)] = value
+            if alarm.definition.to_writers:
+                wanted[Kind.NOTICE][str(alarm.key)] = value
+        for kind, values in wanted.items():
+            for id_ in self.board.ids(kind):
+                if id_ not in values:
+                    self.board.remove(kind, id_)
+            for id_, shown in values.items():
+                self.board.show(kind, id_, shown)
 
     # --- calls
 
@@ -246,7 +268,7 @@ class Views:
         """What this listener may know; somebody to whom one of the cases is closed is looked up for themselves."""
         found = self.world.known.get(call.call_id)
         if found is None:
-            return UNKNOWN
+            return UNAVAILABLE
         if account_id not in found.closed_to:
             return found.known
         personal = self.world.known_to.get((call.call_id, account_id))

@@ -32,12 +32,12 @@ from service.accounts.viewer import Viewer
 from service.calls.known import KnownCaller
 from service.calls.lookup import Question
 from service.cases.schemas import Known
+from service.health.model import Alarm, AlarmId, Key
 from service.listeners.model import ListenerState, interface_of
 from service.pump import Pump
 from service.push.audiences import audiences_for
 from service.push.hub import Board, Reader
 from service.push.presence import Presence
-from service.push.socket import snapshot_frame
 from service.push.views import ListenerContact, Views, iso
 from service.world import Person, World
 from tests.unit.pbx.line_model import CENTRE_LISTENERS, LISTENERS, Line
@@ -277,6 +277,12 @@ class LiveLine:
             pbx.pump.tick()
         self.board.tick(str(iso(self.now())))
 
+    def alarms_change(self, choose: Chooser) -> None:
+        """What the watch says lasts now."""
+        ids = choose(((), (AlarmId.CLOCK_OFFSET,), (AlarmId.NOTES_NOT_SAVING, AlarmId.CLOCK_OFFSET)))
+        self.views.show_alarms([Alarm(Key(id_, ""), 1_000_000.0) for id_ in ids])
+        self.board.flush()
+
     # --- pages ------------------------------------------------------------------------------------------------------
 
     def page_opens(self, choose: Chooser) -> None:
@@ -286,7 +292,8 @@ class LiveLine:
     def open(self, who: Viewer) -> Page:
         page = Page(who, Reader(audiences_for(who), who.account_id, who.session_id))
         self.pages.append(page)
-        page.hear(snapshot_frame(page.reader.account_id, self.board.join(page.reader)))
+        self.board.join(page.reader, page.inbox)
+        page.take()
         return page
 
     def page_reads(self, choose: Chooser) -> None:
@@ -335,7 +342,7 @@ class LiveLine:
         calls = (self.calls_go_on,) * 6
         people = (self.somebody_signs_in, self.caller_is_known, self.contact_is_stored, self.wrap_up_is_ended)
         phones = (self.member_changes, self.member_changes, self.phone_changes)
-        rare = (self.link_changes, self.asterisk_dies, self.second_passes)
+        rare = (self.link_changes, self.asterisk_dies, self.second_passes, self.alarms_change)
         return (*calls, *people, *phones, *rare, self.page_opens, self.page_reads, self.page_reads, self.page_closes)
 
     def mended(self) -> Board:

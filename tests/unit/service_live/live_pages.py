@@ -8,8 +8,7 @@ from typing import Any
 
 from service.accounts.rights import Role
 from service.accounts.viewer import Viewer
-from service.push.hub import Reader
-from service.push.socket import REFETCH_FRAME, changes_frame, tick_frame
+from service.push.hub import REFETCH_FRAME, Reader
 
 Key = tuple[str, str]
 Things = dict[Key, Any]
@@ -39,8 +38,37 @@ VIEWERS = (
 )
 
 
+#: A page of these tests that has so many messages unread does not keep up.
+UNREAD_LIMIT = 200
+
+
 class Refetch(Exception):
     """The page must connect again."""
+
+
+class Inbox:
+    """A page as the board sees it: messages lie here until they are read."""
+
+    def __init__(self, limit: int = UNREAD_LIMIT) -> None:
+        self.frames: list[bytes] = []
+        self.closed: bool | None = None  #: how: to come again, or not
+        self._limit = limit
+
+    def send(self, frame: bytes) -> bool:
+        if len(self.frames) >= self._limit:
+            return False
+        self.frames.append(frame)
+        return True
+
+    def close(self, *, again: bool) -> None:
+        self.closed = again
+        if again:
+            self.frames.append(REFETCH_FRAME)
+
+    def take(self) -> list[bytes]:
+        """What lies unread, read."""
+        frames, self.frames = self.frames, []
+        return frames
 
 
 @dataclass
@@ -52,6 +80,7 @@ class Page:
     messages: list[dict[str, Any]] = field(default_factory=list)
     things: Things = field(default_factory=dict)
     seq: int | None = None
+    inbox: Inbox = field(default_factory=Inbox)
 
     def hear(self, frame: bytes) -> None:
         message = json.loads(frame)
@@ -74,11 +103,6 @@ class Page:
                 self.things[key] = entity["value"]
 
     def take(self) -> None:
-        """As the socket's writer does: at most one frame of changes, then a tick."""
-        at, pieces = self.reader.take_tick(), self.reader.take()
-        if self.reader.behind:
-            self.hear(REFETCH_FRAME)
-        if pieces:
-            self.hear(changes_frame((self.seq or 0) + 1, pieces))
-        if at is not None:
-            self.hear(tick_frame(at))
+        """Read all that came."""
+        for frame in self.inbox.take():
+            self.hear(frame)

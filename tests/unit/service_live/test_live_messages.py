@@ -18,10 +18,11 @@ from service.calls.known import KnownCaller
 from service.calls.lookup import Lookup
 from service.cases.model import CaseStatus
 from service.cases.schemas import ContactState, Known, KnownCase
-from service.push.audiences import EVERYBODY, WATCHING, Kind, own
-from service.push.hub import READER_LIMIT, Board, Reader
+from service.health.model import Alarm, AlarmId, Cause, Key
+from service.push.audiences import EVERYBODY, WATCHING, WRITING, Kind, own
+from service.push.hub import Board, Page, Reader
 from service.push.schemas import Entity
-from service.push.socket import serve_reader
+from service.push.socket import paced, serve_reader
 from service.push.views import ListenerContact, Views, iso
 from service.world import LinkState
 from tests.support.live_messages import unfit_for_the_description
@@ -67,15 +68,29 @@ class Told:
     def shown(self, _account_id: int, _known: Known) -> None: ...
 
 
+class Full:
+    """A page whose connection takes nothing more."""
+
+    def __init__(self, page: Page | None) -> None:
+        assert page is not None
+        self._page = page
+
+    def send(self, _frame: bytes) -> bool:
+        return False
+
+    def close(self, *, again: bool) -> None:
+        self._page.close(again=again)
+
+
 @pytest.fixture
 def board() -> Board:
-    return Board()
+    return Board(paced)
 
 
 @pytest.fixture
 async def client(board: Board) -> AsyncIterator[Client]:
     async def live(request: web.Request) -> web.WebSocketResponse:
-        return await serve_reader(request, board, Reader([EVERYBODY, WATCHING, own(ME)], ME, 7))
+        return await serve_reader(request, board, Reader([EVERYBODY, WATCHING, WRITING, own(ME)], ME, 7))
 
     app = web.Application()
     app.router.add_get("/live", live)
@@ -103,6 +118,9 @@ def full(board: Board) -> Views:
     views.contacts[ME] = ListenerContact(5, "c2", CONTACT.model_dump(mode="json"))
     views.show_line(made.lines[PBX], AT)
     views.refresh_all(AT)
+    views.show_alarms(
+        [Alarm(Key(AlarmId.NOTES_NOT_SAVING), AT, Cause.LOCKED), Alarm(Key(AlarmId.CLOCK_OFFSET, PBX), AT)]
+    )
     return views
 
 
@@ -130,6 +148,7 @@ async def test_every_kind_of_entity_comes_changes_and_goes_as_described(client: 
         line.state.calls.clear()
         line.state.members.clear()
         views.drop_contact(ME)
+        views.show_alarms([])
         views.refresh_all(AT + 2)
         board.remove(Kind.LINE, PBX)
         board.remove(Kind.ME, str(ME), ME)
@@ -142,9 +161,10 @@ async def test_a_page_that_fell_behind_is_told_so_as_described(client: Client, b
     views = full(board)
     async with client.ws_connect("/live") as socket:
         await heard(socket, "snapshot")
-        for second in range(1, READER_LIMIT + 2):
-            views.show_line(views.world.lines[PBX], AT + second)
-            board.flush()
+        (reader,) = board._all
+        reader.page = Full(reader.page)
+        views.show_line(views.world.lines[PBX], AT + 1)
+        board.flush()
         assert (await heard(socket, "refetch"))[-1] == {"type": "refetch"}
 
 

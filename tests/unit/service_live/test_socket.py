@@ -13,15 +13,15 @@ from aiohttp import WSMsgType, web
 from aiohttp.test_utils import TestClient, TestServer
 
 from service.push.audiences import EVERYBODY, WATCHING, Kind
-from service.push.hub import READER_LIMIT, Board, Reader
-from service.push.socket import serve_reader
+from service.push.hub import Board, Reader
+from service.push.socket import HEARTBEAT_SECONDS, UNSENT_BYTES, paced, serve_reader, text_frame
 
 Client = TestClient[web.Request, web.Application]
 
 
 @pytest.fixture
 def board() -> Board:
-    return Board()
+    return Board(paced)
 
 
 @pytest.fixture
@@ -33,6 +33,13 @@ async def client(board: Board) -> AsyncIterator[Client]:
     app.router.add_get("/live", live)
     async with TestClient(TestServer(app)) as client:
         yield client
+
+
+#: what a page's browser says, and a page of these tests that is more than its browser
+UPGRADE = (
+    b"GET /live HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+)
 
 
 async def message(socket: aiohttp.ClientWebSocketResponse) -> dict[str, Any]:
@@ -69,27 +76,65 @@ async def test_a_tick_tells_the_time_and_has_no_number(client: Client, board: Bo
 async def test_a_storm_costs_few_frames_and_loses_nothing(client: Client, board: Board) -> None:
     async with client.ws_connect("/live") as socket:
         await message(socket)
-        for number in range(READER_LIMIT // 2):
+        for number in range(300):
             board.show(Kind.CALL, f"c{number}", {"position": number})
             board.flush()
         seen: list[str] = []
         frames = 0
-        while len(seen) < READER_LIMIT // 2:
+        while len(seen) < 300:
             seen += [entity["id"] for entity in (await message(socket))["entities"]]
             frames += 1
-        assert seen == [f"c{number}" for number in range(READER_LIMIT // 2)]
+        assert seen == [f"c{number}" for number in range(300)]
         assert frames <= 3
 
 
-async def test_a_reader_that_falls_behind_is_told_to_fetch_again_and_let_go(client: Client, board: Board) -> None:
-    async with client.ws_connect("/live") as socket:
+async def test_a_page_that_reads_no_more_is_told_to_fetch_again_and_let_go(client: Client, board: Board) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", client.port)
+    try:
+        writer.write(UPGRADE)
+        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 101 ")
+        assert b"snapshot" in await reader.readuntil(b"]}")
+        writer.transport.pause_reading()  # type: ignore[attr-defined]
+        began = asyncio.get_running_loop().time()
+        for number in range(64):  # the system's own buffers fill first
+            board.show(Kind.CALL, "c1", {"position": number, "ballast": "x" * UNSENT_BYTES})
+            board.tick("2026-03-01T08:00:00Z")
+            await asyncio.sleep(0)
+        assert [reader.behind for reader in board._all] == [True]
+        assert asyncio.get_running_loop().time() - began < HEARTBEAT_SECONDS, "before any ping could tell"
+        async with asyncio.timeout(HEARTBEAT_SECONDS):
+            while board.pages:
+                await asyncio.sleep(0.05)
+        writer.transport.resume_reading()  # type: ignore[attr-defined]
+        rest = await asyncio.wait_for(reader.read(), 10)
+        assert rest.count(b'{"type":"refetch"}') <= 1, "once, where the connection still took it"
+    finally:
+        writer.close()
+
+
+async def test_one_page_that_reads_no_more_costs_the_others_nothing(client: Client, board: Board) -> None:
+    _, stuck = await asyncio.open_connection("127.0.0.1", client.port)
+    stuck.write(UPGRADE)
+    stuck.transport.pause_reading()  # type: ignore[attr-defined]
+    async with client.ws_connect("/live", max_msg_size=0) as socket:
         await message(socket)
-        for number in range(READER_LIMIT + 1):
-            board.show(Kind.CALL, "c1", {"position": number})
+        for number in range(40):
+            board.show(Kind.CALL, "c1", {"position": number, "ballast": "x" * 60_000})
             board.flush()
-        assert (await message(socket))["type"] == "refetch"
-        closed = await asyncio.wait_for(socket.receive(), 5)
-        assert closed.type in (WSMsgType.CLOSE, WSMsgType.CLOSED)
+            changes = await message(socket)
+            assert (changes["seq"], changes["entities"][0]["value"]["position"]) == (number + 1, number)
+    stuck.transport.abort()
+
+
+@pytest.mark.parametrize("length", [0, 1, 125, 126, 127, 65_535, 65_536, 200_000])
+async def test_a_message_of_any_length_is_read_as_it_was_written(client: Client, board: Board, length: int) -> None:
+    async with client.ws_connect("/live", max_msg_size=0) as socket:
+        await message(socket)
+        for page in board._all:
+            assert page.page is not None
+            assert page.page.send(b"x" * length)
+        assert await asyncio.wait_for(socket.receive_str(), 5) == "x" * length
+    assert len(text_frame(b"x" * length)) - length == (2 if length < 126 else 4 if length < 65_536 else 10)
 
 
 async def test_a_session_that_ended_closes_its_page(client: Client, board: Board) -> None:
