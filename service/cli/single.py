@@ -14,7 +14,10 @@ from pbx.errors import SetupError
 
 @contextmanager
 def only_service(data_dir: Path) -> Iterator[None]:
-    """Held while the service runs. Raises SetupError where another one holds it."""
+    """Held while the service runs, by its keeper: one that died is about to be replaced.
+
+    Raises SetupError where another one holds it.
+    """
     path = _lock_file(data_dir)
     with path.open("a+") as file:
         try:

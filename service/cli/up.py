@@ -19,7 +19,7 @@ from pbx.errors import SetupError
 from pbx.process import RunningPbx
 from service import app as service
 from service import log
-from service.cli import certificate, down, machine, people
+from service.cli import certificate, down, keeper, machine, people
 from service.cli.single import only_service
 from service.settings import Pbx, Settings, Trunk
 
@@ -28,17 +28,17 @@ Progress = Callable[[str], None]
 
 def up(settings: Settings, *, sample: bool, out: Console, progress: Progress, record_ami: Path | None = None) -> None:
     """Prepares, starts the PBXs, runs the service until it is stopped. Raises SetupError with a mend."""
-    with _own_place(settings, progress):
-        if sample:
-            asyncio.run(people.seed_centres(settings))
-        ids = _centres_with_a_queue(settings)
-        for pbx in settings.pbx:
-            machine.start(settings, pbx, ids, progress)
-        if sample:  # shown as soon as they exist: whatever fails afterwards, nobody is locked out
-            _show(asyncio.run(people.create_sample_people(settings)), out)
-        _say_recorded(record_ami, progress)
-        with machine.kept_running(settings, ids, progress):
-            uvloop.run(service.serve(settings, lambda: _welcome(settings, out), record_ami=record_ami))
+    _begin(settings, progress)
+    if sample:
+        asyncio.run(people.seed_centres(settings))
+    ids = asyncio.run(people.centres_with_a_queue(settings))
+    for pbx in settings.pbx:
+        machine.start(settings, pbx, ids, progress)
+    if sample:  # shown as soon as they exist: whatever fails afterwards, nobody is locked out
+        _show(asyncio.run(people.create_sample_people(settings)), out)
+    _say_recorded(record_ami, progress)
+    with machine.kept_running(settings, ids, progress):
+        uvloop.run(service.serve(settings, _ready(lambda: _welcome(settings, out)), record_ami=record_ami))
     goes_on = (
         "The PBX and its calls go on; `make down` (.venv/bin/ecoute down) lets them end and stops it."
         if machine.running(settings)
@@ -49,9 +49,19 @@ def up(settings: Settings, *, sample: bool, out: Console, progress: Progress, re
 
 def serve(settings: Settings, ready: Callable[[], None], progress: Progress, *, record_ami: Path | None = None) -> None:
     """The service until SIGINT or SIGTERM; `ready` is called once pages and PBX answer."""
-    with _own_place(settings, progress):
-        _say_recorded(record_ami, progress)
-        uvloop.run(service.serve(settings, ready, record_ami=record_ami))
+    _begin(settings, progress)
+    _say_recorded(record_ami, progress)
+    uvloop.run(service.serve(settings, _ready(ready), record_ami=record_ami))
+
+
+def _ready(say: Callable[[], None]) -> Callable[[], None]:
+    """The person who started it is told, and the keeper."""
+
+    def tell() -> None:
+        keeper.ready()
+        say()
+
+    return tell
 
 
 def _say_recorded(file: Path | None, progress: Progress) -> None:
@@ -60,18 +70,18 @@ def _say_recorded(file: Path | None, progress: Progress) -> None:
 
 
 @contextmanager
-def _own_place(settings: Settings, progress: Progress) -> Iterator[None]:
-    """The data directory is ours alone, prepared, and the pages' port is free."""
+def own_data_directory(settings: Settings) -> Iterator[None]:
+    """It is there, and ours alone. Raises SetupError where another service has it."""
     _make_data_directory(settings)
-    log.configure()
     with only_service(settings.store.data_dir):
-        ports.refuse_taken([ports.Port("tcp", settings.http.host, settings.http.port, "http.port")])
-        prepare(settings, progress)
         yield
 
 
-def _centres_with_a_queue(settings: Settings) -> tuple[str, ...]:
-    return tuple(centre.id for centre in asyncio.run(people.all_centres(settings)) if centre.reached_by == "queue")
+def _begin(settings: Settings, progress: Progress) -> None:
+    """The pages' port is free, the store is prepared."""
+    log.configure()
+    ports.refuse_taken([ports.Port("tcp", settings.http.host, settings.http.port, "http.port")])
+    prepare(settings, progress)
 
 
 def prepare(settings: Settings, progress: Progress) -> None:
@@ -94,10 +104,13 @@ def _make_data_directory(settings: Settings) -> None:
 
 
 def pbx_alone(settings: Settings, names: Sequence[str], progress: Progress) -> None:
-    """Starts this machine's PBXs, or those named, and stays until they end. SIGTERM and SIGINT let calls end first."""
+    """Starts this machine's PBXs, or those named, and stays until they end. SIGTERM and SIGINT let calls end first.
+
+    The store is the service's: a PBX reads in it which centres have a queue, where it is there, and never makes one.
+    """
     chosen = _chosen(settings, names)
-    prepare(settings, progress)
-    ids = _centres_with_a_queue(settings)
+    _make_data_directory(settings)
+    ids = asyncio.run(people.centres_with_a_queue(settings))
     started: list[RunningPbx] = [machine.start(settings, pbx, ids, progress) for pbx in chosen]
     asked_to_stop = (signal.SIGTERM, signal.SIGINT)
     signal.pthread_sigmask(signal.SIG_BLOCK, asked_to_stop)
