@@ -2,7 +2,8 @@
 
 A real Asterisk, 10 callers a second, 100 listeners signed in: 98 SIP telephones with a live socket each, and 2 Chromium
 with the real page and its WebRTC phone, which the queue tries first (a lower penalty): minutes give enough pop-ups.
-In the page a script answers, ends the call and ends the writing-up, as a person would, only quicker.
+In the page a script answers, ends the call and ends the writing-up, as a person would, only quicker; the next call
+finds a page at rest.
 
 AgentCalled is timed by a reader of the bench's own, as its bytes arrive; the pop-up by a MutationObserver in the page,
 as soon as the panel of that very call holds what is known of its number. Both are the clock of one machine; how far the
@@ -54,10 +55,15 @@ _IN_THE_PAGE: Final = """
     }
   };
   new MutationObserver(look).observe(document, { subtree: true, childList: true, attributes: true });
+  const since = {};
+  const after = (id, there, seconds) => {
+    since[id] = there ? since[id] ?? performance.now() : undefined;
+    if (there && performance.now() - since[id] >= seconds * 1000) one(id).click();
+  };
   setInterval(() => {
     const panel = one("ringing");
-    if (panel && seen[panel.dataset.callId]?.frame) one("answer")?.click();
-    for (const id of ["end", "end-wrapup"]) { const button = one(id); if (button && !button.disabled) button.click(); }
+    after("answer", panel && one("answer") && seen[panel.dataset.callId]?.frame, 0.3);
+    for (const id of ["end", "end-wrapup"]) { const button = one(id); after(id, button && !button.disabled, 0.7); }
   }, 100);
 }
 """
@@ -144,7 +150,7 @@ def _calls(
 ) -> tuple[dict[str, list[float]], int, float]:
     """Milliseconds from AgentCalled to the panel, to what is known in it, to the next frame; and how many not seen."""
     offsets = [_clock_offset(page) for page in pages.values()]
-    seconds = 60 + bench.size.popups
+    seconds = 60 + 2 * bench.size.popups
     caller = line.caller(calls=_CALLS_PER_SECOND * seconds, rate=_CALLS_PER_SECOND, stay=90)
 
     def enough() -> bool:

@@ -15,12 +15,18 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
+def environment() -> dict[str, str]:
+    """Of a process that is measured: with bytecode that Python keeps, as wherever nobody forbids it."""
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return kept | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
+
+
 def start(module: str, *arguments: str, python: str = sys.executable) -> subprocess.Popen[str]:
     """A part of the bench, run as `python -m module`; its output is read by lines, its input written."""
     return subprocess.Popen(
         [python, "-m", module, *arguments],
         cwd=ROOT,
-        env=os.environ | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"},
+        env=environment(),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

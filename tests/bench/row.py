@@ -57,6 +57,7 @@ class Size:
     popups: int = 200
     phones: int = 98
     idle_listeners: int = 600
+    overhead_calls: int = 150
 
 
 TINY = Size(
@@ -72,6 +73,7 @@ TINY = Size(
     popups=2,
     phones=2,
     idle_listeners=3,
+    overhead_calls=3,
 )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 import json
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.bench import __main__ as bench
-from tests.bench import parse_dispatch
+from tests.bench import parse_dispatch, pbx_overhead
 from tests.bench.live_view import Line
 from tests.bench.live_view import _faults as faults_of_live_view
 from tests.bench.lookup import _is_scan as reads_more_than_an_index
@@ -64,6 +65,27 @@ def test_a_change_reaches_every_socket(tmp_path: Path) -> None:
     (row,) = run(tmp_path, "--only", "live")
     assert row["value"] is not None, row["note"]
     assert row["n"] == 30
+
+
+def test_what_the_service_costs_asterisk_is_measured_with_and_without_it(tmp_path: Path) -> None:
+    (row,) = run(tmp_path, "--only", "overhead")
+    assert row["value"] is not None, row["note"]
+    assert row["peer_value"] is not None
+    assert row["n"] == 6, "three calls with the service, three without, all of them in the books"
+
+
+@pytest.mark.parametrize(("with_it", "holds"), [(95.0, True), (94.0, False)])
+def test_a_service_that_takes_more_than_a_twentieth_of_asterisk_does_not_hold(with_it: float, holds: bool) -> None:
+    row = pbx_overhead._row({"without": 100.0, "with": with_it}, 10, [0.01])
+    assert row.ratio == with_it / 100
+    assert row.holds is holds
+
+
+def test_asterisk_has_its_core_for_itself_and_we_get_ours_back() -> None:
+    before = os.sched_getaffinity(0)
+    with pbx_overhead._cores_apart() as core:
+        assert core is None or core not in os.sched_getaffinity(0)
+    assert os.sched_getaffinity(0) == before
 
 
 def test_a_row_that_cannot_run_says_why_and_does_not_hold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
