@@ -13,8 +13,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from service.accounts import queries
 from service.accounts.model import FailedSignIn
+from service.audit import queries as audit
+from service.audit.model import Action
+from service.audit.use_cases import Act, append
 from service.errors import TooMany
 from service.http.options import parsed_address
+from service.keys import Keyring
 from service.store.sql import one_at_a_time
 
 #: Failed attempts are counted over this time…
@@ -24,8 +28,14 @@ WINDOW: Final = timedelta(minutes=15)
 LIMIT_PAIR: Final = 6
 LIMIT_NAME: Final = 60
 LIMIT_ADDRESS: Final = 30
-#: …and for what is asked of somebody whose password was right: a code, or their password once more.
+#: …and for what is asked of somebody whose password was right: a code, or their password once more. From one source (a
+#: browser that was signed in to the account, else an address), so that nobody else's guesses keep the owner out…
 LIMIT_KNOWN: Final = 6
+#: …and from all strange addresses together: of a million codes three fit, so that a day of guessing finds one in 200
+#: cases. Their own browsers, and recovery codes (79 bits), are let in beyond it.
+LIMIT_STRANGERS: Final = 18
+#: Refused attempts of an account that are put on the trail, at most, in the time above.
+NOTED_MOST: Final = 6
 _SITE_BITS: Final = 64
 _LOCK: Final = 5_170_533_134  # any number of our own
 
@@ -56,12 +66,35 @@ async def count(
     return await _add(session, name_index, address_index, at)
 
 
-async def count_known(session: AsyncSession, name_index: str, at: datetime) -> FailedSignIn:
-    """One more attempt of somebody who is known, wherever they are; to be committed before it is looked at."""
+async def count_known(
+    session: AsyncSession, name_index: str, source_index: str, at: datetime, *, strange: bool = False
+) -> FailedSignIn:
+    """One more attempt of somebody whose password was right; to be committed before it is looked at.
+
+    `source_index`: from where. `strange`: from where nobody signed in to the account before, and what is tried can be
+    guessed: counted together with all others like it (`name_index` is theirs alone then).
+    """
     since = await _begin(session, at)
-    if await queries.failures(session, since, username_index=name_index) >= LIMIT_KNOWN:
+    here = await queries.failures(session, since, username_index=name_index, address_index=source_index)
+    anywhere = await queries.failures(session, since, username_index=name_index)
+    if here >= LIMIT_KNOWN or (strange and anywhere >= LIMIT_STRANGERS):
         raise _too_often()
-    return await _add(session, name_index, "", at)
+    return await _add(session, name_index, source_index, at)
+
+
+async def note_refused(
+    session: AsyncSession, keyring: Keyring, action: Action, *, account_id: int | None, name_index: str, at: datetime
+) -> None:
+    """A refused attempt is on the trail, where its owner sees it; of many in a short time only the first.
+
+    None: nobody has this name. Takes as long, a write and a commit: names cannot be told from the time it takes.
+    """
+    many = await queries.failures(session, at - WINDOW, username_index=name_index) > NOTED_MOST
+    if account_id is None or many:
+        await audit.touch_head(session)
+        return
+    act = Act(action=action, subject="account", subject_id=account_id)
+    await append(session, keyring, [act], account_id=None, at=at)
 
 
 async def _begin(session: AsyncSession, at: datetime) -> datetime:

@@ -90,6 +90,17 @@ class RecoveryCode(Base):
     used_at: Mapped[datetime | None]
 
 
+class QueueWish(Base):
+    """What a listener last said of a queue: that they want to be rung from it, or not any more (queues/wishes.py)."""
+
+    __tablename__ = "queue_wishes"
+
+    account_id: Mapped[RowId] = mapped_column(ForeignKey("accounts.id", ondelete="CASCADE"), primary_key=True)
+    queue: Mapped[CentreId] = mapped_column(primary_key=True)
+    wanted: Mapped[bool]
+    at: Mapped[datetime]
+
+
 class FailedSignIn(Base):
     """A failed attempt (sign-in, code, own password), for the limit alone: keyed hashes, kept for minutes."""
 

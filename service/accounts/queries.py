@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
-from sqlalchemy import Select, and_, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, Select, and_, delete, exists, false, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import contains_eager
+from sqlalchemy.orm import aliased, contains_eager
 
-from service.accounts.model import Account, FailedSignIn, RecoveryCode, SecondStep, SignedInSession
+from service.accounts.model import Account, AccountRole, FailedSignIn, RecoveryCode, SecondStep, SignedInSession
+from service.accounts.rights import Role
+from service.cases.model import Contact, ContactParticipant
 
 
 async def account_by_username(session: AsyncSession, username: str) -> Account | None:
@@ -40,7 +42,8 @@ async def account_for_update(session: AsyncSession, account_id: int) -> Account:
 async def session_by_hash(
     session: AsyncSession, token_hash: str, *, used_after: datetime, confirmed_after: datetime
 ) -> SignedInSession | None:
-    """The live session of a token, its account active. The token before counts until the new one came back.
+    """The live session of a token, whether its account is active or not. The token before counts until the new one
+    came back.
 
     `confirmed_after`: and a little longer, for requests that were under way.
     """
@@ -56,8 +59,43 @@ async def session_by_hash(
             ),
             SignedInSession.used_at > used_after,
             SignedInSession.ended_at.is_(None),
-            Account.active,
         )
+    )
+
+
+async def held_contact(session: AsyncSession, row: SignedInSession, *, ended_after: datetime) -> int | None:
+    """The contact that a session holds: its account talks or writes in it, and has its phone in this session.
+
+    `ended_after`: the writing-up of a call that was over before holds nothing any more.
+    """
+    if row.phone_asked_at is None:
+        return None
+    other = aliased(SignedInSession)
+    later = or_(
+        other.phone_asked_at > row.phone_asked_at, and_(other.phone_asked_at == row.phone_asked_at, other.id > row.id)
+    )
+    elsewhere = exists().where(other.account_id == row.account_id, other.ended_at.is_(None), later)
+    return await session.scalar(
+        select(ContactParticipant.contact_id)
+        .join(Contact, Contact.id == ContactParticipant.contact_id)
+        .where(
+            ContactParticipant.account_id == row.account_id,
+            ContactParticipant.released_at.is_(None),
+            or_(Contact.ended_at.is_(None), Contact.ended_at > ended_after),
+            ~elsewhere,
+        )
+        .order_by(ContactParticipant.joined_at.desc())
+        .limit(1)
+    )
+
+
+async def last_contact(session: AsyncSession, account_id: int) -> ContactParticipant | None:
+    """How the account took part in the contact that it answered last."""
+    return await session.scalar(
+        select(ContactParticipant)
+        .where(ContactParticipant.account_id == account_id)
+        .order_by(ContactParticipant.joined_at.desc())
+        .limit(1)
     )
 
 
@@ -150,20 +188,44 @@ async def sessions_of(session: AsyncSession, account_id: int, used_after: dateti
     ).all()
 
 
-async def live_session_ids(session: AsyncSession, session_ids: Collection[int]) -> set[int]:
-    """Which of these sessions still hold."""
-    rows = await session.scalars(
-        select(SignedInSession.id)
-        .join(Account, Account.id == SignedInSession.account_id)
-        .where(SignedInSession.id.in_(session_ids), SignedInSession.ended_at.is_(None), Account.active)
-    )
-    return set(rows)
+async def sessions_by_id(session: AsyncSession, session_ids: Collection[int]) -> Sequence[SignedInSession]:
+    """Those of these sessions that did not end, whether their accounts are active or not."""
+    return (
+        await session.scalars(
+            select(SignedInSession).where(SignedInSession.id.in_(session_ids), SignedInSession.ended_at.is_(None))
+        )
+    ).all()
 
 
-async def ended_accounts(session: AsyncSession, account_ids: Collection[int]) -> set[int]:
-    """Which of these accounts are no longer active."""
+async def sessions_of_ended_accounts(session: AsyncSession) -> Sequence[SignedInSession]:
+    """What was left of sessions when their accounts were deactivated, for a contact that was going on."""
+    return (
+        await session.scalars(
+            select(SignedInSession)
+            .join(SignedInSession.account)
+            .options(contains_eager(SignedInSession.account))
+            .where(~Account.active, SignedInSession.ended_at.is_(None))
+        )
+    ).all()
+
+
+async def not_to_be_rung(session: AsyncSession, account_ids: Collection[int]) -> set[int]:
+    """Which of these accounts are no longer active, or have their phone where a second step is missing.
+
+    The page there could show no caller.
+    """
     rows = await session.scalars(select(Account.id).where(Account.id.in_(account_ids), ~Account.active))
-    return set(rows)
+    ended = set(rows)
+    phones = await session.execute(
+        select(SignedInSession.account_id, SignedInSession.must_enrol)
+        .where(
+            SignedInSession.account_id.in_(account_ids),
+            SignedInSession.ended_at.is_(None),
+            SignedInSession.phone_asked_at.is_not(None),
+        )
+        .order_by(SignedInSession.phone_asked_at, SignedInSession.id)
+    )
+    return ended | {account_id for account_id, missing in {row[0]: row[1] for row in phones}.items() if missing}
 
 
 # --- phones -----------------------------------------------------------------------------------------------------------
@@ -249,8 +311,11 @@ async def recovery_codes_left(session: AsyncSession, account_id: int) -> int:
 async def release_session(session: AsyncSession, account_id: int, session_id: int, at: datetime) -> None:
     """The second step is set up: this session has its rights. The account's others that lack it end: who has them
     showed a password, and no code.
+
+    This one counts as made now, with the code that was just right (`ask_second_step`).
     """
-    await session.execute(update(SignedInSession).where(SignedInSession.id == session_id).values(must_enrol=False))
+    shown = {"must_enrol": False, "made_at": at}
+    await session.execute(update(SignedInSession).where(SignedInSession.id == session_id).values(shown))
     await session.execute(
         update(SignedInSession)
         .where(
@@ -260,6 +325,38 @@ async def release_session(session: AsyncSession, account_id: int, session_id: in
         )
         .values(ended_at=at)
     )
+
+
+async def ask_second_step(session: AsyncSession, roles: Collection[Role]) -> Sequence[int]:
+    """Sessions from before have the rights that today's settings give them: none, where a role of theirs asks for a
+    second step and they were made without. Accounts of those that lose their rights by it.
+
+    A session was made with the step when it is not older than it: from then on nobody signs in without.
+    """
+    has_role: ColumnElement[bool] = false()
+    if roles:
+        mine = exists().where(AccountRole.account_id == SignedInSession.account_id, AccountRole.role.in_(roles))
+        has_role = mine.correlate(SignedInSession)
+    shown = (
+        exists()
+        .where(
+            SecondStep.account_id == SignedInSession.account_id,
+            SecondStep.confirmed_at.is_not(None),
+            SecondStep.confirmed_at <= SignedInSession.made_at,
+        )
+        .correlate(SignedInSession)
+    )
+    live = SignedInSession.ended_at.is_(None)
+    change = update(SignedInSession).execution_options(synchronize_session=False)
+    await session.execute(
+        change.where(live, SignedInSession.must_enrol, or_(~has_role, shown)).values(must_enrol=False)
+    )
+    asked = await session.scalars(
+        change.where(live, ~SignedInSession.must_enrol, has_role, ~shown)
+        .values(must_enrol=True)
+        .returning(SignedInSession.account_id)
+    )
+    return sorted(set(asked))
 
 
 # --- attempts ---------------------------------------------------------------------------------------------------------
@@ -294,8 +391,3 @@ async def forgive(session: AsyncSession, username_index: str, address_index: str
 async def take_back_attempt(session: AsyncSession, attempt_id: int) -> None:
     """This one did not fail."""
     await session.execute(delete(FailedSignIn).where(FailedSignIn.id == attempt_id))
-
-
-async def forgive_name(session: AsyncSession, username_index: str) -> None:
-    """Attempts that are counted by who is signed in, not from where."""
-    await session.execute(delete(FailedSignIn).where(FailedSignIn.username_index == username_index))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from service.accounts import second_step, sessions, signing, use_cases
+from service.accounts import events, second_step, sessions, signing, use_cases
 from service.accounts.schemas import (
     CodeIn,
     EndedOut,
     EnrolmentOut,
+    EventsOut,
     Me,
     OwnPasswordIn,
     PreferencesIn,
@@ -67,7 +68,7 @@ async def sign_in(visit: Visit[SignInIn]) -> Me:
     return me(signed_in.viewer)
 
 
-@routes.get("/session", right=SIGNED_IN, response=Me, reach=Reach.OWN, audits=_OWN_SETTING)
+@routes.get("/session", right=SIGNED_IN, response=Me, reach=Reach.OWN, audits=_OWN_SETTING, in_contact=True)
 async def session(visit: Visit) -> Me:
     """Who is signed in."""
     return me(visit.viewer)
@@ -90,7 +91,7 @@ async def choose_preferences(visit: Visit[PreferencesIn]) -> Me:
     return me(visit.viewer, visit.body.locale)
 
 
-@routes.delete("/session", right=SIGNED_IN, reach=Reach.OWN, audits=(Action.SIGNED_OUT,))
+@routes.delete("/session", right=SIGNED_IN, reach=Reach.OWN, audits=(Action.SIGNED_OUT,), in_contact=True)
 async def sign_out(visit: Visit) -> None:
     """Sign out here. A call that is live goes on."""
     viewer = visit.viewer
@@ -156,6 +157,13 @@ async def end_other_sessions(visit: Visit) -> EndedOut:
     for session_id in ended:
         _tell(visit, session_id)
     return EndedOut(ended=len(ended))
+
+
+@routes.get("/account/events", right=SIGNED_IN, response=EventsOut, reach=Reach.OWN, audits=_OWN_SETTING, per_minute=60)
+async def own_events(visit: Visit) -> EventsOut:
+    """What happened to one's account lately: sign-ins, refused ones, sessions that ended and why."""
+    async with visit.app[STORE].reading() as session:
+        return await events.own(session, visit.viewer, visit.app[CLOCK]())
 
 
 # --- the second step --------------------------------------------------------------------------------------------------

@@ -8,11 +8,27 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from service.accounts.pause_reasons import PAUSE_REASONS
-from service.accounts.rights import Right, Role
+from service.accounts.rights import Role
 from service.accounts.viewer import Viewer
 from service.http.routing import Wire
 
 Locale = Literal["fr", "en"]
+#: what of the trail concerns one's own account: values of audit.model.Action
+SecurityAction = Literal[
+    "account.changed",
+    "account.made",
+    "account.returned",
+    "code.refused",
+    "recovery-code.used",
+    "second-step.asked",
+    "second-step.removed",
+    "second-step.set",
+    "sessions.ended",
+    "sign-in.refused",
+    "signed-in",
+    "signed-out",
+    "token.replayed",
+]
 Password = Annotated[str, Field(min_length=1, max_length=500, repr=False)]
 
 
@@ -89,6 +105,22 @@ class SessionsOut(Wire):
     sessions: list[SessionOut]
 
 
+class SecurityEvent(Wire):
+    """`what`: of the audit trail. `by_me`: done by the account itself; else by an administrator or the service."""
+
+    at: datetime
+    what: SecurityAction
+    by_me: bool
+
+
+class EventsOut(Wire):
+    """The newest first. `refused`: sign-ins that were refused in the last `days`, those that are on the trail."""
+
+    days: int
+    refused: int
+    events: list[SecurityEvent]
+
+
 class EndedOut(Wire):
     """How many sessions ended."""
 
@@ -96,7 +128,9 @@ class EndedOut(Wire):
 
 
 class Me(Wire):
-    """Who is signed in. `listener`: may take calls. `must_enrol`: a role of theirs asks for a second step first."""
+    """Who is signed in. `listener`: may take calls, or finishes the one that they are in. `must_enrol`: a role of
+    theirs asks for a second step first. `ended`: the account was closed; what is left is the contact that they are in.
+    """
 
     account_id: int
     username: str
@@ -106,6 +140,7 @@ class Me(Wire):
     centre: str | None
     listener: bool
     must_enrol: bool
+    ended: bool
     pause_reasons: list[PauseReasonOut]
 
 
@@ -123,7 +158,8 @@ def me(viewer: Viewer, locale: str | None = None) -> Me:
         roles=sorted(viewer.roles),
         locale="en" if (locale or viewer.locale) == "en" else "fr",
         centre=viewer.centre,
-        listener=viewer.may(Right.TAKE_CALLS),
+        listener=viewer.listens,
         must_enrol=viewer.must_enrol,
+        ended=viewer.ended,
         pause_reasons=_REASONS,
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -18,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from service.accounts import attempts, passwords, queries
 from service.accounts.model import Account, RecoveryCode, SecondStep
+from service.accounts.rights import Role
 from service.accounts.viewer import Viewer
 from service.audit.model import Action
 from service.audit.use_cases import Act, append
@@ -78,39 +80,63 @@ async def state(session: AsyncSession, account_id: int) -> State:
 # --- at sign-in -------------------------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """Where a code comes from. `browser`: the session of this very account that it was, or is, signed in by; none: a
+    strange one.
+    """
+
+    address: str
+    browser: int | None
+
+    def __str__(self) -> str:
+        return f"address:{self.address}" if self.browser is None else f"session:{self.browser}"
+
+
 async def pass_at_sign_in(
-    store: Store, keyring: Keyring, account_id: int, *, attempt_id: int, code: str | None, at: datetime
+    store: Store, keyring: Keyring, account_id: int, *, source: Source, attempt_id: int, code: str | None, at: datetime
 ) -> bool:
     """True where the account has a second step and the code was right; False where it has none.
 
-    `attempt_id`: of the password's attempt, taken back when only the code is missing: nobody guessed.
+    `attempt_id`: of the password's attempt, taken back: the password was right, and codes are counted by themselves.
+    Whoever guesses them keeps nobody out but their own source (attempts.py).
     """
+    typed = None if code is None else code.replace(" ", "").replace("-", "").lower()
+    index, source_index = _codes_of(keyring, account_id, typed), keyring.attempt_index(f"source:{source}")
     async with store.transaction() as session:
         row = await queries.second_step(session, account_id)
         if row is None or row.confirmed_at is None:
             return False
-        if code is None:
-            await queries.take_back_attempt(session, attempt_id)
-        else:
-            await attempts.count_known(session, _attempts_of(keyring, account_id), at)
-    if code is None:
+        await queries.take_back_attempt(session, attempt_id)
+        if typed is not None:
+            strange = source.browser is None and _is_code(typed)
+            await attempts.count_known(session, index, source_index, at, strange=strange)
+    if typed is None:
         raise Unauthenticated("second-step-needed", "Your telephone's code is needed as well.")
     async with store.transaction() as session:
-        right = await _use(session, keyring, account_id, code, at)
+        right = await _use(session, keyring, account_id, typed, at)
         if right:
-            await queries.forgive_name(session, _attempts_of(keyring, account_id))
+            await queries.forgive(session, index, source_index)
+        else:
+            await attempts.note_refused(
+                session, keyring, Action.CODE_REFUSED, account_id=account_id, name_index=index, at=at
+            )
     if not right:
         raise Unauthenticated("second-step-refused", "This code does not fit, or was used already: take the next one.")
     return True
 
 
-async def _use(session: AsyncSession, keyring: Keyring, account_id: int, code: str, at: datetime) -> bool:
+def _is_code(typed: str) -> bool:
+    """Of the telephone; else it can be a recovery code alone."""
+    return typed.isascii() and typed.isdigit()
+
+
+async def _use(session: AsyncSession, keyring: Keyring, account_id: int, typed: str, at: datetime) -> bool:
     """Take a code, for good."""
     row = await queries.second_step(session, account_id, lock=True)
     if row is None:
         return False
-    typed = code.replace(" ", "").replace("-", "").lower()
-    if typed.isascii() and typed.isdigit():
+    if _is_code(typed):
         step = matching_step(_open(keyring, row), typed, at, row.last_step)
         if step is not None:
             row.last_step = step
@@ -120,6 +146,22 @@ async def _use(session: AsyncSession, keyring: Keyring, account_id: int, code: s
     act = Act(action=Action.RECOVERY_CODE_USED, subject="account", subject_id=account_id)
     await append(session, keyring, [act], account_id=account_id, at=at)
     return True
+
+
+# --- sessions from before ---------------------------------------------------------------------------------------------
+
+
+async def ask_of_sessions(store: Store, keyring: Keyring, roles: Collection[Role], at: datetime) -> int:
+    """What the settings ask for, at the start of the service, asked of sessions that were made without it.
+
+    They may set up or present the second step (by signing in once more), and finish the contact that they are in;
+    nothing else. How many accounts lost their rights by it now; they are on the trail.
+    """
+    async with store.transaction() as session:
+        asked = await queries.ask_second_step(session, roles)
+        acts = [Act(action=Action.SECOND_STEP_ASKED, subject="account", subject_id=found) for found in asked]
+        await append(session, keyring, acts, account_id=None, at=at)
+    return len(asked)
 
 
 # --- setting it up, and taking it away --------------------------------------------------------------------------------
@@ -149,8 +191,9 @@ async def confirm(store: Store, keyring: Keyring, viewer: Viewer, *, code: str, 
 
     Unfit `code-wrong`; Conflict `second-step-not-begun`.
     """
+    index, source = _own_attempts(keyring, "confirm", viewer)
     async with store.transaction() as session:
-        await attempts.count_known(session, _attempts_of(keyring, viewer.account_id), at)
+        await attempts.count_known(session, index, source, at)
     async with store.transaction() as session:
         row = await queries.second_step(session, viewer.account_id, lock=True)
         if row is None or row.confirmed_at is not None:
@@ -163,7 +206,7 @@ async def confirm(store: Store, keyring: Keyring, viewer: Viewer, *, code: str, 
         hashes = [_code_hash(viewer.account_id, shown.replace("-", "")) for shown in codes]
         session.add_all(RecoveryCode(account_id=viewer.account_id, code_hash=hashed) for hashed in hashes)
         await queries.release_session(session, viewer.account_id, viewer.session_id, at)
-        await queries.forgive_name(session, _attempts_of(keyring, viewer.account_id))
+        await queries.forgive(session, index, source)
         act = Act(action=Action.SECOND_STEP_SET, subject="account", subject_id=viewer.account_id)
         await append(session, keyring, [act], account_id=viewer.account_id, at=at)
     return codes
@@ -198,14 +241,14 @@ async def reset(session: AsyncSession, keyring: Keyring, *, username: str, at: d
 
 async def check_own_password(store: Store, keyring: Keyring, viewer: Viewer, password: str, at: datetime) -> None:
     """Whether it is them: asked again before what a stolen session must not do. Unfit `password-wrong`."""
-    index = keyring.attempt_index(f"own-password:{viewer.account_id}")
+    index, source = _own_attempts(keyring, "own-password", viewer)
     async with store.transaction() as session:
-        await attempts.count_known(session, index, at)
+        await attempts.count_known(session, index, source, at)
         account = await session.get_one(Account, viewer.account_id)
     if not await passwords.fits(password, account.password_hash):
         raise Unfit("password-wrong", "That is not your password: try again.", field="password")
     async with store.transaction() as session:
-        await queries.forgive_name(session, index)
+        await queries.forgive(session, index, source)
 
 
 async def _remove(session: AsyncSession, keyring: Keyring, account_id: int, *, by: int | None, at: datetime) -> None:
@@ -230,8 +273,15 @@ def _context(account_id: int) -> str:
     return f"second-step:{account_id}"
 
 
-def _attempts_of(keyring: Keyring, account_id: int) -> str:
-    return keyring.attempt_index(f"code:{account_id}")
+def _codes_of(keyring: Keyring, account_id: int, typed: str | None) -> str:
+    """Guesses of recovery codes are hopeless, and fill no place among those of codes."""
+    kind = "code" if typed is None or _is_code(typed) else "recovery-code"
+    return keyring.attempt_index(f"{kind}:{account_id}")
+
+
+def _own_attempts(keyring: Keyring, what: str, viewer: Viewer) -> tuple[str, str]:
+    """Of whoever is signed in, by session: a stolen one locks out no other."""
+    return keyring.attempt_index(f"{what}:{viewer.account_id}"), keyring.attempt_index(f"session:{viewer.session_id}")
 
 
 def _code_hash(account_id: int, code: str) -> str:

@@ -1,6 +1,8 @@
 """Sessions: found by the cookie's token, renewed while in use, ended here, elsewhere, or by an administrator.
 
 Nothing here ends a call: a phone that is in one stays known to the PBX until the call is over (listeners/phones.py).
+Whoever is deactivated in a contact keeps what that contact needs, in the session that has their phone, until they end
+their writing-up: kept.py.
 """
 
 from __future__ import annotations
@@ -8,8 +10,9 @@ from __future__ import annotations
 import base64
 import hashlib
 import secrets
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from dataclasses import replace as replace_value
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -17,7 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from service.accounts import queries
 from service.accounts.model import Account, SignedInSession
-from service.accounts.viewer import Viewer
+from service.accounts.viewer import Standing, Viewer
 from service.audit import queries as audit
 from service.audit.model import Action
 from service.audit.use_cases import Act, append
@@ -30,6 +33,9 @@ SESSION_LASTS: Final = timedelta(days=30)
 ROTATE_AFTER: Final = timedelta(days=1)
 #: The token before still opens for so long after the new one came back: for requests that were under way.
 OVERLAP: Final = timedelta(minutes=5)
+#: What a contact needs is kept for so long after its call: nobody's writing-up is ended by it, but a session of
+#: somebody who left does not stay for ever. From the end of one day's last opening slot to the next day's first.
+KEPT_AFTER_CALL: Final = timedelta(hours=12)
 #: An ended session is kept for so long, for a phone that is still in a call.
 _ENDED_KEPT: Final = timedelta(days=2)
 _TOUCH_AFTER: Final = timedelta(minutes=10)
@@ -57,10 +63,14 @@ def hash_of(token: str) -> str:
 
 
 async def viewer_of(session: AsyncSession, token: str, at: datetime) -> FoundSession | None:
-    """Who the cookie's token belongs to; none: signed out, forgotten for long, or the account is no longer active."""
+    """Who the cookie's token belongs to; none: signed out, forgotten for long, or the account is no longer active.
+
+    But who is in a contact is found still, with what the contact needs.
+    """
     hashed = hash_of(token)
     row = await queries.session_by_hash(session, hashed, used_after=at - SESSION_LASTS, confirmed_after=at - OVERLAP)
-    if row is None:
+    person = None if row is None else await person_of(session, row, at)
+    if row is None or person is None:
         return None
     current = row.token_hash == hashed
     comes_back = current and row.previous_hash is not None and row.confirmed_at is None
@@ -68,7 +78,22 @@ async def viewer_of(session: AsyncSession, token: str, at: datetime) -> FoundSes
     lost = not current and row.confirmed_at is None  # perhaps: the new one is given again
     due = lost or (current and not comes_back and renewed <= at - ROTATE_AFTER)
     stale = comes_back or row.used_at < at - _TOUCH_AFTER
-    return FoundSession(viewer=viewer(row.account, row), current=current, stale=stale, due=due)
+    return FoundSession(viewer=person, current=current, stale=stale, due=due)
+
+
+async def person_of(session: AsyncSession, row: SignedInSession, at: datetime) -> Viewer | None:
+    """Who a session that did not end belongs to, with what they may do now; none: it opens nothing."""
+    person = viewer(row.account, row)
+    if not person.confined:
+        return person
+    contact = await queries.held_contact(session, row, ended_after=at - KEPT_AFTER_CALL)
+    return None if person.ended and contact is None else replace_value(person, contact=contact)
+
+
+async def standings(session: AsyncSession, session_ids: Collection[int], at: datetime) -> dict[int, Standing]:
+    """How much each of these sessions may do now; those that are over are missing."""
+    found = {row.id: await person_of(session, row, at) for row in await queries.sessions_by_id(session, session_ids)}
+    return {session_id: person.standing for session_id, person in found.items() if person is not None}
 
 
 async def touch(session: AsyncSession, found: FoundSession, token: str, at: datetime) -> None:
@@ -99,25 +124,46 @@ async def holds(session: AsyncSession, found: FoundSession, token: str) -> bool:
     return await queries.token_holds(session, found.viewer.session_id, hash_of(token))
 
 
-async def replayed(session: AsyncSession, token: str, at: datetime) -> int | None:
-    """The account whose token from before its renewal was sent, long after the new one came back; none: no such thing.
+async def replayed(session: AsyncSession, token: str, at: datetime) -> bool:
+    """Whether a session's token from before its renewal was sent, long after the new one came back.
 
-    Two browsers had the token then, so it was stolen, or a browser was put back to an older state. The trail says so
-    once for each renewal; the session goes on, and one who signs in with that browser ends it (`replace`).
+    Two browsers had the token then, so it was stolen, or a browser was put back to an older state: `end_replayed`.
     """
     row = await queries.session_of_any_token(session, hash_of(token))
     if row is None or row.previous_hash != hash_of(token) or row.ended_at is not None or row.rotated_at is None:
+        return False
+    return row.confirmed_at is not None and row.confirmed_at <= at - OVERLAP
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replay:
+    """`ended`: the session is over; else it holds a contact. `noted`: on the trail now, for the first time."""
+
+    account_id: int
+    session_id: int
+    ended: bool
+    noted: bool
+
+
+async def end_replayed(session: AsyncSession, keyring: Keyring, token: str, at: datetime) -> Replay | None:
+    """Whoever has the session's new token has it no more: it is not known which of the two browsers is the person's.
+
+    Nobody loses a call by it: a session that holds a contact goes on, and ends when the old token is sent again later.
+    On the trail once for each renewal, as the service's own: who sent it is not known. None: it was ended meanwhile.
+    """
+    if not await replayed(session, token, at):
         return None
-    if row.confirmed_at is None or row.confirmed_at > at - OVERLAP:
+    row = await queries.session_of_any_token(session, hash_of(token))
+    if row is None or row.rotated_at is None:
         return None
+    held = await queries.held_contact(session, row, ended_after=at - KEPT_AFTER_CALL)
+    ended = held is None and bool(await queries.end_sessions(session, row.account_id, at, only=row.id))
     noted = await audit.noted(session, Action.TOKEN_REPLAYED, "account", row.account_id, since=row.rotated_at)
-    return None if noted else row.account_id
-
-
-async def note_replay(session: AsyncSession, keyring: Keyring, account_id: int, at: datetime) -> None:
-    """On the trail, as the service's own: who sent it is not known."""
-    act = Act(action=Action.TOKEN_REPLAYED, subject="account", subject_id=account_id)
-    await append(session, keyring, [act], account_id=None, at=at)
+    acts = [] if noted else [Act(action=Action.TOKEN_REPLAYED, subject="account", subject_id=row.account_id)]
+    if ended:
+        acts.append(Act(action=Action.SESSIONS_ENDED, subject="account", subject_id=row.account_id))
+    await append(session, keyring, acts, account_id=None, at=at)
+    return Replay(account_id=row.account_id, session_id=row.id, ended=ended, noted=not noted)
 
 
 async def replace(session: AsyncSession, row: SignedInSession, token: str | None, at: datetime) -> int | None:
@@ -138,17 +184,19 @@ async def replace(session: AsyncSession, row: SignedInSession, token: str | None
     return before.id
 
 
-async def is_browser_of(session: AsyncSession, account_id: int, token: str | None) -> bool:
-    """Whether a browser that sends this token was signed in to the account: its session may have ended."""
+async def browser_of(session: AsyncSession, account_id: int, token: str | None) -> int | None:
+    """The session by which a browser that sends this token was signed in to the account: it may have ended."""
     row = None if token is None else await queries.session_of_any_token(session, hash_of(token))
-    return row is not None and row.account_id == account_id
+    return row.id if row is not None and row.account_id == account_id else None
 
 
 async def sign_out(session: AsyncSession, keyring: Keyring, viewer: Viewer, at: datetime) -> None:
     """This session ends; the account's others, and a call that is live, go on."""
     await queries.end_sessions(session, viewer.account_id, at, only=viewer.session_id)
-    act = Act(action=Action.SIGNED_OUT, subject="account", subject_id=viewer.account_id)
-    await append(session, keyring, [act], account_id=viewer.account_id, at=at)
+    acts = [Act(action=Action.SIGNED_OUT, subject="account", subject_id=viewer.account_id)]
+    if viewer.ended and viewer.contact is not None:
+        acts.append(Act(action=Action.SESSION_RELEASED, subject="contact", subject_id=viewer.contact))
+    await append(session, keyring, acts, account_id=viewer.account_id, at=at)
 
 
 async def end_one(session: AsyncSession, keyring: Keyring, viewer: Viewer, session_id: int, at: datetime) -> None:
@@ -191,4 +239,5 @@ def viewer(account: Account, row: SignedInSession) -> Viewer:
         roles=account.roles,
         centre=account.centre,
         must_enrol=row.must_enrol,
+        ended=not account.active,
     )

@@ -58,12 +58,20 @@ async def sign_in(
     address_index = keyring.attempt_index(f"address:{attempts.counted_as(address)}")
     async with store.transaction() as session:
         account = await queries.account_by_username(session, name)
-        theirs = account is not None and await sessions.is_browser_of(session, account.id, browser_had)
-        attempt = await attempts.count(session, name_index, address_index, at, their_browser=theirs)
+        theirs = None if account is None else await sessions.browser_of(session, account.id, browser_had)
+        attempt = await attempts.count(session, name_index, address_index, at, their_browser=theirs is not None)
     stored = account.password_hash if account is not None and account.active else None
     if not await passwords.fits(password, stored) or account is None:
+        whose = None if account is None else account.id
+        async with store.transaction() as session:
+            await attempts.note_refused(
+                session, keyring, Action.SIGN_IN_REFUSED, account_id=whose, name_index=name_index, at=at
+            )
         raise Unauthenticated("sign-in-refused", "Name or password is wrong: try again.")
-    enrolled = await second_step.pass_at_sign_in(store, keyring, account.id, attempt_id=attempt.id, code=code, at=at)
+    source = second_step.Source(address=attempts.counted_as(address), browser=theirs)
+    enrolled = await second_step.pass_at_sign_in(
+        store, keyring, account.id, source=source, attempt_id=attempt.id, code=code, at=at
+    )
     renewed = await passwords.hashed(password) if passwords.outdated(account.password_hash) else None
     token, token_hash = sessions.new_token()
     async with store.transaction() as session:

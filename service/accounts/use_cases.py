@@ -10,7 +10,7 @@ from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from service.accounts import passwords, queries
+from service.accounts import kept, passwords, queries
 from service.accounts.model import Account, AccountRole, SignedInSession
 from service.accounts.rights import Role
 from service.accounts.sessions import SESSION_LASTS
@@ -100,7 +100,7 @@ async def new_password(session: AsyncSession, keyring: Keyring, *, username: str
 
 
 async def set_active(session: AsyncSession, keyring: Keyring, *, username: str, active: bool, at: datetime) -> bool:
-    """Somebody leaves, or comes back. Sessions end at once; a conversation that is going on does not.
+    """Somebody leaves, or comes back. Sessions end at once; a conversation that is going on does not (kept.py).
 
     The service that runs takes them out of the queues and closes their pages (listeners/departures.py). False: they had
     already.
@@ -111,22 +111,26 @@ async def set_active(session: AsyncSession, keyring: Keyring, *, username: str, 
     if account.active == active:
         return False
     account.active = active
-    if not active:
-        await queries.end_sessions(session, account.id, at)
     action = Action.ACCOUNT_RETURNED if active else Action.ACCOUNT_ENDED
-    act = Act(action=action, subject="account", subject_id=account.id)
-    await append(session, keyring, [act], account_id=None, at=at)
+    acts = [Act(action=action, subject="account", subject_id=account.id)]
+    if active:
+        await kept.come_back(session, account, at)
+    else:
+        acts += await kept.leave(session, account, at)
+    await append(session, keyring, acts, account_id=None, at=at)
     return True
 
 
 async def sign_out_everywhere(session: AsyncSession, keyring: Keyring, *, username: str, at: datetime) -> None:
-    """By an administrator: every session of the account ends, a conversation does not."""
+    """By an administrator: every session of the account ends, what was kept for a contact too; a call does not."""
     account = await queries.account_by_username(session, folded(username))
     if account is None:
         raise _unknown()
+    acts = [Act(action=Action.SESSIONS_ENDED, subject="account", subject_id=account.id)]
+    if not account.active:
+        acts += await kept.let_go(session, account.id, at)
     await queries.end_sessions(session, account.id, at)
-    act = Act(action=Action.SESSIONS_ENDED, subject="account", subject_id=account.id)
-    await append(session, keyring, [act], account_id=None, at=at)
+    await append(session, keyring, acts, account_id=None, at=at)
 
 
 def _unknown() -> NotFound:

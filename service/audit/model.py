@@ -30,6 +30,9 @@ class Action(StrEnum):
     ACCOUNT_CHANGED = "account.changed"
     ACCOUNT_ENDED = "account.ended"
     ACCOUNT_RETURNED = "account.returned"
+    SESSION_KEPT = "session.kept"  # somebody was deactivated in this contact: they keep what it needs
+    SESSION_RELEASED = "session.released"  # …no longer; by themselves, or (none) by an administrator or the hours
+    SECOND_STEP_ASKED = "second-step.asked"  # sessions from before lost their rights until it is shown
     SECOND_STEP_SET = "second-step.set"
     SECOND_STEP_REMOVED = "second-step.removed"
     RECOVERY_CODE_USED = "recovery-code.used"
@@ -37,6 +40,8 @@ class Action(StrEnum):
     TOKEN_REPLAYED = "token.replayed"  # noqa: S105 an act: a session's old token was sent after its renewal
     TRAIL_READ = "trail.read"
     TRAIL_PURGED = "trail.purged"
+    SIGN_IN_REFUSED = "sign-in.refused"  # a wrong password; not all of many
+    CODE_REFUSED = "code.refused"  # the password was right, the code was not; not all of many
     SIGNED_IN = "signed-in"
     SIGNED_OUT = "signed-out"
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from service.audit.model import Action, AuditEntry, AuditHead
@@ -22,6 +22,12 @@ async def locked_head(session: AsyncSession) -> AuditHead:
         await insert_once(session, AuditHead, [_START], keys=["id"])
         head = (await session.scalars(statement)).one()
     return head
+
+
+async def touch_head(session: AsyncSession) -> None:
+    """A write that changes nothing: what takes as long as an entry, and is none."""
+    await locked_head(session)
+    await session.execute(update(AuditHead).where(AuditHead.id == 1).values(last_seq=AuditHead.last_seq))
 
 
 async def head(session: AsyncSession) -> AuditHead | None:
@@ -55,6 +61,37 @@ async def noted(session: AsyncSession, action: Action, subject: str, subject_id:
         AuditEntry.at >= since,
     )
     return await session.scalar(statement.limit(1)) is not None
+
+
+async def of_subject(
+    session: AsyncSession, subject: str, subject_id: int, actions: Collection[Action], *, since: datetime, limit: int
+) -> Sequence[AuditEntry]:
+    """The newest entries of one subject, of these acts, since then; the newest first."""
+    statement = (
+        select(AuditEntry)
+        .where(
+            AuditEntry.subject == subject,
+            AuditEntry.subject_id == str(subject_id),
+            AuditEntry.action.in_(actions),
+            AuditEntry.at >= since,
+        )
+        .order_by(AuditEntry.seq.desc())
+        .limit(limit)
+    )
+    return (await session.scalars(statement)).all()
+
+
+async def count_of_subject(
+    session: AsyncSession, subject: str, subject_id: int, actions: Collection[Action], *, since: datetime
+) -> int:
+    """How many entries there are of one subject, of these acts, since then."""
+    statement = select(func.count()).where(
+        AuditEntry.subject == subject,
+        AuditEntry.subject_id == str(subject_id),
+        AuditEntry.action.in_(actions),
+        AuditEntry.at >= since,
+    )
+    return await session.scalar(statement) or 0
 
 
 async def first_entry(session: AsyncSession) -> AuditEntry | None:

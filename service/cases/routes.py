@@ -47,6 +47,7 @@ _DECIDED = (Conflict, "case-decided")
     response=ContactOut,
     reach=Reach.CASES,
     audits=(Action.CONTACT_READ,),
+    in_contact=True,
     fails=[_NO_CONTACT],
 )
 async def contact(visit: Visit) -> ContactOut:
@@ -62,6 +63,7 @@ async def contact(visit: Visit) -> ContactOut:
     response=ContactOut,
     reach=Reach.CASES,
     audits=(Action.CONTACT_READ,),
+    in_contact=True,
     fails=[_NO_CONTACT],
 )
 async def contact_of_call(visit: Visit) -> ContactOut:
@@ -82,6 +84,7 @@ async def contact_of_call(visit: Visit) -> ContactOut:
     conflict=NotesConflict,
     reach=Reach.CASES,
     audits=(Action.NOTES_SAVED,),
+    in_contact=True,
     fails=[_NO_CONTACT, _OF_ANOTHER, (Conflict, "notes-changed-elsewhere"), _DISCARDED],
 )
 async def save_notes(visit: Visit[NotesIn]) -> NotesSaved:

@@ -29,10 +29,11 @@ class Known(Wire):
     """What is known about a caller's number. A number is not a person.
 
     `shielded`: the accused may use it too; nothing else is told until the listener confirms who is speaking.
-    `contacts`: earlier ones from this number, this call's not counted.
+    `contacts`: earlier ones from this number, this call's not counted. `unavailable`: whether it was used before is not
+    known now.
     """
 
-    number: Literal["known", "unknown", "anonymous"]
+    number: Literal["known", "unknown", "anonymous", "unavailable"]
     shielded: bool
     contacts: int
     last_contact_at: datetime | None

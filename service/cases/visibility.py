@@ -41,17 +41,26 @@ def case_visible(viewer: Viewer) -> ColumnElement[bool]:
 
 def contact_visible(viewer: Viewer) -> ColumnElement[bool]:
     """The viewer may read this `Contact`, whose `Case` is in the query: in it now, by its draft, or by its case."""
+    if viewer.confined:
+        return _held(viewer)
     return or_(takes_part(viewer), _wrote_draft(viewer), case_visible(viewer))
 
 
 def contact_writable(viewer: Viewer) -> ColumnElement[bool]:
     """The viewer may write in this `Contact` and decide on its case: who took part, and the team's coordinator."""
+    if viewer.confined:
+        return _held(viewer)
     if not viewer.may(Right.WRITE_CASES):
         return false()
     allowed = [takes_part(viewer), _wrote_draft(viewer), and_(_took_part(viewer), case_visible(viewer))]
     if Role.COORDINATOR in viewer.roles:
         allowed.append(and_(_of_team(viewer), case_visible(viewer)))
     return or_(*allowed)
+
+
+def _held(viewer: Viewer) -> ColumnElement[bool]:
+    """Without the rights of their roles: the one contact that they are in, and hold."""
+    return false() if viewer.contact is None else and_(Contact.id == viewer.contact, takes_part(viewer))
 
 
 def takes_part(viewer: Viewer) -> ColumnElement[bool]:

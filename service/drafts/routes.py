@@ -18,6 +18,7 @@ routes = RouteTable("drafts")
     response=DraftKeeping,
     reach=Reach.OWN,
     audits="a secret of one's own, no case is read",
+    in_contact=True,
 )
 async def draft_keeping(visit: Visit) -> DraftKeeping:
     """What this page needs to keep unsaved notes in its browser, for this account alone."""

@@ -19,7 +19,7 @@ from service.accounts.viewer import Viewer
 from service.errors import Forbidden, Unauthenticated, Unfit
 from service.http.cookie import set_cookie, token_of
 from service.http.errors import unfit
-from service.http.keys import CLOCK, KEYRING, OPTIONS, STORE, THROTTLE
+from service.http.keys import CLOCK, KEYRING, OPTIONS, PUBLISH, STORE, THROTTLE, SessionEnded
 from service.http.routing import PUBLIC, NoQuery, Nothing, Route, Visit
 
 _SAFE: Final = frozenset({"GET", "HEAD"})
@@ -85,10 +85,10 @@ async def _viewer(request: web.Request, route: Route) -> tuple[Viewer | None, _R
     store, now = request.app[STORE], request.app[CLOCK]()
     async with store.reading() as session:
         found = await sessions.viewer_of(session, token, now)
-        replayed = await sessions.replayed(session, token, now) if found is None else None
+        replayed = found is None and await sessions.replayed(session, token, now)
     if found is None:
-        if replayed is not None:
-            await _note_replay(request, replayed)
+        if replayed:
+            await _end_replayed(request, token)
         return None, None
     renewal = None
     if found.stale or (found.due and not route.websocket):
@@ -123,13 +123,21 @@ async def _hand_out(request: web.Request, renewal: _Renewal, response: web.Strea
         set_cookie(response, token)
 
 
-async def _note_replay(request: web.Request, account_id: int) -> None:
-    _log.warning("a session's token was sent long after its renewal", action="token-replayed", account_id=account_id)
+async def _end_replayed(request: web.Request, token: str) -> None:
+    app = request.app
     try:
-        async with request.app[STORE].transaction() as session:
-            await sessions.note_replay(session, request.app[KEYRING], account_id, request.app[CLOCK]())
+        async with app[STORE].transaction() as session:
+            replay = await sessions.end_replayed(session, app[KEYRING], token, app[CLOCK]())
     except DBAPIError:  # whoever sends it again is noted then
-        _log.warning("could not note a token's replay", action="token-replay-not-noted", account_id=account_id)
+        _log.warning("could not end a session whose old token was sent", action="token-replay-not-noted")
+        return
+    if replay is None:
+        return
+    if replay.ended:
+        app[PUBLISH](SessionEnded(session_id=replay.session_id, account_id=replay.account_id))
+    if replay.noted:
+        account_id = replay.account_id
+        _log.warning("a session's old token was sent after its renewal", action="token-replayed", account_id=account_id)
 
 
 def _check_person(request: web.Request, viewer: Viewer | None) -> None:
@@ -144,6 +152,12 @@ def _check_right(route: Route, viewer: Viewer | None) -> None:
         return
     if viewer is None:
         raise Unauthenticated("not-signed-in", "Sign in first.")
+    if route.in_contact and viewer.contact is not None:
+        return
+    if viewer.ended and not route.in_contact:
+        raise Forbidden(
+            "account-ended", "Your account was closed: this call and its notes are yours until you end your writing-up."
+        )
     if isinstance(route.need, Right) and viewer.must_enrol:
         raise Forbidden("second-step-missing", "Set up the second step of your sign-in first: your role asks for it.")
     if isinstance(route.need, Right) and not viewer.may(route.need):

@@ -29,6 +29,7 @@ class HttpOptions:
     audit_anchors: Path | None = None  #: the file of the audit trail's anchors; none: the chain is checked alone
     drafts_keep_days: int = 30  #: how long a browser keeps notes that could not be saved
     max_body_bytes: int = 1024 * 1024
+    metrics_token: str = ""  #: with which /metrics is read; empty: from this machine alone
 
     @property
     def encrypted(self) -> bool:
@@ -71,7 +72,7 @@ def client_address(remote: str | None, forwarded: Iterable[str], options: HttpOp
     """The client's network address: the last one in X-Forwarded-For that is no trusted proxy; without its port."""
     address = remote or ""
     hops = [hop.strip() for value in forwarded for hop in value.split(",")]
-    while hops and _is_trusted(address, options):
+    while hops and is_trusted(address, options):
         address = hops.pop()
     return str(parsed_address(address) or address)
 
@@ -90,6 +91,7 @@ def parsed_address(address: str) -> IPv4Address | IPv6Address | None:
     return (parsed.ipv4_mapped or parsed) if isinstance(parsed, IPv6Address) else parsed
 
 
-def _is_trusted(address: str, options: HttpOptions) -> bool:
+def is_trusted(address: str, options: HttpOptions) -> bool:
+    """Whether this is a proxy of ours, whose word on its client is believed."""
     parsed = parsed_address(address)
     return parsed is not None and any(parsed in network for network in options.trusted_proxies)

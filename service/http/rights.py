@@ -21,12 +21,22 @@ and another carries out every route for every role and centre (`tests/integratio
 
 Beside its right, a route's answers reach only so far ("reaches"): a case is seen by its own team, and by a listener
 while they are in contact with its caller; people of another centre cannot tell it from one that does not exist. Call
-records and the board are of the whole line and hold nothing of what was said. An account that lacks a second step which
-one of its roles asks for (`accounts.totp_roles`) has no right but to set it up, from its next sign-in: sessions from
-before the setting go on as they are, so that nobody loses a call by it. `ecoute listeners sign-out` ends them.
+records and the board are of the whole line and hold nothing of what was said.
 
-| route | right | who | reaches | on the audit trail | a minute |
-|---|---|---|---|---|---|
+Nobody is thrown out of a conversation. Two kinds of sessions have lost the rights of their roles, and keep what the
+contact needs that their listener is in ("in contact" in the table), for that contact alone: to see it, to write and
+save its notes, to end the call and the writing-up. No other case, no search, no queue. The session must have the
+listener's phone; a further one keeps nothing.
+
+- **The account was deactivated** (`ecoute listeners deactivate`). Everything else is refused (`account-ended`), and
+  nobody rings them any more. It ends with their writing-up, 12 hours after the call, or at once by
+  `ecoute listeners sign-out`.
+- **A second step is asked of one of the roles** (`accounts.totp_roles`) and the session was made without. That is
+  looked at when the service starts, for sessions from before, too. They may set the step up, or present it by signing
+  in once more; all else is refused (`second-step-missing`), and they leave the queues.
+
+| route | right | who | in contact | reaches | on the audit trail | a minute |
+|---|---|---|---|---|---|---|
 """
 
 
@@ -41,7 +51,8 @@ def _row(route: Route) -> str:
     reach = route.reach.value if route.reach is not None else "?"
     trail = ", ".join(route.audits) if isinstance(route.audits, tuple) else f"nothing: {route.audits}"
     pace = str(route.per_minute or "")
-    cells = (f"{kind} `{route.address}`", route.need.value, _who(route.need), reach, trail, pace)
+    kept = "kept" if route.in_contact else ""
+    cells = (f"{kind} `{route.address}`", route.need.value, _who(route.need), kept, reach, trail, pace)
     return f"| {' | '.join(cells)} |\n"
 
 

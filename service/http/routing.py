@@ -15,8 +15,9 @@ validated against `response`; None answers 204. A WebSocket's handler returns th
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import Enum
+from functools import partial
 from typing import Any, Final, Generic, Literal, TypeAlias, TypedDict
 
 from aiohttp import web
@@ -55,7 +56,8 @@ class Reach(Enum):
     LINE = "calls and listeners of the whole line, never what was said"
     LIVE = (
         "the `line` view alone (is it up), for an analyst as for all; with `take-calls` one's own state and call; with "
-        "`watch-line` calls and listeners of the whole line; never what was said"
+        "`write-cases` whether what one writes is saved; with `watch-line` calls, listeners and alarms of the whole "
+        "line; never what was said"
     )
     TRAIL = "ids, of the whole line"
 
@@ -65,11 +67,16 @@ Audits: TypeAlias = tuple[Action, ...] | str
 
 
 class Promise(TypedDict, total=False):
-    """What a route promises beside its right. `per_minute`: how often a session may ask; never on a call's way."""
+    """What a route promises beside its right. `per_minute`: how often a session may ask; never on a call's way.
+
+    `in_contact`: a contact needs it. Whoever lost their rights in the middle of one (deactivated, or a second step is
+    asked of them) keeps it until the contact is over; the handler holds them to that contact.
+    """
 
     reach: Reach
     audits: Audits
     per_minute: int
+    in_contact: bool
 
 
 Method: TypeAlias = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
@@ -142,11 +149,6 @@ Declared: TypeAlias = Callable[[Visit[B, Q]], Awaitable[R]]
 H = TypeVar("H", bound=Callable[..., Awaitable[Any]])
 
 
-async def _none(visit: Visit[Any, Any]) -> None:
-    """Stands in a route until its decorator has met the handler."""
-    raise NotImplementedError(visit.request.path)
-
-
 @dataclass(frozen=True, kw_only=True)
 class Route:
     """One declared route. `conflict`: the shape of its 409, where it has one of its own. `sends`: of a WebSocket."""
@@ -169,6 +171,7 @@ class Route:
     reach: Reach | None = None
     audits: Audits | None = None
     per_minute: int | None = None
+    in_contact: bool = False
 
     @property
     def address(self) -> str:
@@ -207,16 +210,7 @@ class RouteTable:
     ) -> Callable[[Declared[Nothing, Q, M]], Declared[Nothing, Q, M]]:
         """Declare a route that reads."""
         return self._declare(
-            Route(
-                method="GET",
-                path=path,
-                need=right,
-                handler=_none,
-                query=query,
-                response=response,
-                fails=fails,
-                **promise,
-            )
+            partial(Route, method="GET", path=path, need=right, query=query, response=response, fails=fails, **promise)
         )
 
     def change(
@@ -234,11 +228,11 @@ class RouteTable:
     ) -> Callable[[Declared[B, NoQuery, M]], Declared[B, NoQuery, M]]:
         """Declare a route that changes something. The guard checks its origin."""
         return self._declare(
-            Route(
+            partial(
+                Route,
                 method=method,
                 path=path,
                 need=right,
-                handler=_none,
                 body=body,
                 response=response,
                 status=status,
@@ -252,27 +246,27 @@ class RouteTable:
         self, path: str, *, right: Need, fails: Fails = (), **promise: Unpack[Promise]
     ) -> Callable[[Declared[Nothing, NoQuery, None]], Declared[Nothing, NoQuery, None]]:
         """Declare a route that takes something away; answers 204."""
-        return self._declare(
-            Route(method="DELETE", path=path, need=right, handler=_none, status=204, fails=fails, **promise)
-        )
+        return self._declare(partial(Route, method="DELETE", path=path, need=right, status=204, fails=fails, **promise))
 
     def websocket(
         self, path: str, *, right: Need, sends: type[BaseModel] | None = None, **promise: Unpack[Promise]
     ) -> Callable[[Declared[Nothing, NoQuery, web.StreamResponse]], Declared[Nothing, NoQuery, web.StreamResponse]]:
         """Declare a WebSocket. The guard checks its origin before the handler prepares it. `sends`: one message."""
         return self._declare(
-            Route(method="GET", path=path, need=right, handler=_none, websocket=True, raw=True, sends=sends, **promise)
+            partial(Route, method="GET", path=path, need=right, websocket=True, raw=True, sends=sends, **promise)
         )
 
     def raw(
         self, path: str, *, right: Need, **promise: Unpack[Promise]
     ) -> Callable[[Declared[Nothing, NoQuery, web.StreamResponse]], Declared[Nothing, NoQuery, web.StreamResponse]]:
         """Declare a GET that answers something else than JSON of a declared shape."""
-        return self._declare(Route(method="GET", path=path, need=right, handler=_none, raw=True, **promise))
+        return self._declare(partial(Route, method="GET", path=path, need=right, raw=True, **promise))
 
-    def _declare(self, route: Route) -> Callable[[H], H]:
+    def _declare(self, route: partial[Route]) -> Callable[[H], H]:
+        """The route exists once its handler is there."""
+
         def declare(handler: H) -> H:
-            self.add(replace(route, handler=handler, feature=self.feature, prefix=self.prefix))
+            self.add(route(handler=handler, feature=self.feature, prefix=self.prefix))
             return handler
 
         return declare

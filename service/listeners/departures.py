@@ -1,19 +1,24 @@
 """What must end here because a session or an account ended elsewhere: by the command line, or another process.
 
 Pages are closed, queues left, phones forgotten by the PBX. A conversation that goes on goes on: leaving a queue does
-not touch it, its phone stays known until it is over (phones.py).
+not touch it, its phone stays known until it is over (phones.py), and its page and notes until its listener ends them
+(accounts/kept.py). A page whose session may do more or less than when it was opened is closed too: it opens again by
+itself, and is told what it may be told now.
 """
 
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime
 from typing import Final
 
 import structlog
 
 from pbx.commands import RemoveMember
+from service.accounts import kept, sessions
 from service.accounts import queries as accounts
 from service.errors import ServiceError
+from service.keys import Keyring
 from service.listeners.model import account_of
 from service.listeners.phones import Phones
 from service.live import Live
@@ -28,16 +33,17 @@ _log = structlog.get_logger(__name__)
 class Departures:
     """Looks from time to time. `phones`: of each PBX."""
 
-    def __init__(self, store: Store, live: Live) -> None:
+    def __init__(self, store: Store, keyring: Keyring, live: Live) -> None:
         self.phones: list[Phones] = []
         self._store = store
+        self._keyring = keyring
         self._live = live
 
     async def run(self) -> None:
         """Until cancelled. What fails is tried again."""
         while True:
             await asyncio.sleep(LOOK_SECONDS)
-            for part in (self.close_pages, self.leave_queues, self.forget_phones):
+            for part in (self.leave_queues, self.release, self.close_pages, self.forget_phones):
                 try:
                     await part()
                 except ServiceError as error:
@@ -46,24 +52,36 @@ class Departures:
                     _log.exception("what ended elsewhere goes on here for now", action="departure-delayed")
 
     async def close_pages(self) -> None:
-        """Of sessions that ended."""
+        """Of sessions that ended, or may do more or less than before."""
         shown = self._live.board.sessions()
         if not shown:
             return
         async with self._store.reading() as session:
-            held = await accounts.live_session_ids(session, shown)
-        for session_id in shown - held:
+            held = await sessions.standings(session, {session_id for session_id, _ in shown}, datetime.now(UTC))
+        for session_id in {session_id for session_id, standing in shown if held.get(session_id) is not standing}:
             self._live.board.dismiss(session_id)
 
+    async def release(self) -> None:
+        """What was kept for a contact that is over. Not while a PBX is away: somebody may be on a call there."""
+        lines = self._live.world.lines.values()
+        if any(line.link is not LinkState.UP for line in lines):
+            return
+        async with self._store.reading() as session:
+            if not await accounts.sessions_of_ended_accounts(session):
+                return
+        async with self._store.transaction() as session:
+            in_call = self._live.world.accounts_in_call()
+            await kept.release(session, self._keyring, in_call, datetime.now(UTC))
+
     async def leave_queues(self) -> None:
-        """Of accounts that ended: nobody rings them any more."""
+        """Of accounts that ended, or lack a second step that is asked of them: nobody rings them any more."""
         for pbx, line in self._live.world.lines.items():
             found = {interface: account_of(interface) for interface in line.state.members}
             members = {interface: account for interface, account in found.items() if account is not None}
             if line.link is not LinkState.UP or not members:
                 continue
             async with self._store.reading() as session:
-                gone = await accounts.ended_accounts(session, set(members.values()))
+                gone = await accounts.not_to_be_rung(session, set(members.values()))
             for interface in [interface for interface, account in members.items() if account in gone]:
                 member = line.state.members.get(interface)
                 for queue in sorted(member.queues) if member is not None else []:

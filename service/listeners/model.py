@@ -15,6 +15,8 @@ _TECHNOLOGY = "PJSIP/"
 WRAP_UP = "wrap-up"
 #: set by the dialplan while it waits for a lost listener to come back
 RECONNECTING = "reconnecting"
+#: set by the service when the listener's phone refuses call after call at once (service/decisions/storms.py)
+FAULT = "fault"
 
 
 class ListenerState(StrEnum):

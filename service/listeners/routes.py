@@ -19,11 +19,20 @@ _NO_CASE = "asks the telephone system, reads and changes no case"
 
 
 @routes.change(
-    "POST", "/phone", right=Right.TAKE_CALLS, response=PhoneOut, reach=Reach.OWN, audits=_NO_CASE, fails=[_NO_PBX]
+    "POST",
+    "/phone",
+    right=Right.TAKE_CALLS,
+    response=PhoneOut,
+    reach=Reach.OWN,
+    audits=_NO_CASE,
+    in_contact=True,
+    fails=[_NO_PBX, (Forbidden, "call-over")],
 )
 async def phone(visit: Visit) -> PhoneOut:
     """The browser phone of this session; the PBX knows it when the answer comes."""
     live, clock = visit.app[LIVE], visit.app[CLOCK]
+    if visit.viewer.confined and visit.viewer.account_id not in live.world.accounts_in_call():
+        raise Forbidden("call-over", "Your call is over: what is left is to write it up.")
     live.meet(visit.viewer)
     async with visit.app[STORE].transaction() as session:
         account, _changed = await take_phone(session, visit.app[KEYRING], visit.viewer, clock())
@@ -91,6 +100,7 @@ async def pause(visit: Visit[PauseIn]) -> Requested:
     response=Requested,
     reach=Reach.OWN,
     audits=_NO_CASE,
+    in_contact=True,
     fails=[(Conflict, "in-conversation"), _NO_MEMBER, _NO_PBX, *REFUSED_BY_PBX],
 )
 async def resume(visit: Visit) -> Requested:
@@ -106,6 +116,7 @@ async def resume(visit: Visit) -> Requested:
     response=Requested,
     reach=Reach.OWN,
     audits=_NO_CASE,
+    in_contact=True,
     fails=[
         (NotFound, "call-not-live"),
         (Forbidden, "not-your-call"),

@@ -45,10 +45,12 @@ async def sign_in(live: Live, viewer: Viewer) -> None:
                         pause_reason=reason,
                     )
                 )
+    await live.join_queues(viewer.account_id, wanted)
 
 
 async def sign_out(live: Live, viewer: Viewer) -> None:
-    """Serve no queue any more. A conversation goes on."""
+    """Serve no queue any more. A conversation goes on. What they want holds also where a PBX cannot be told."""
+    await live.leave_queues(viewer.account_id)
     interface = interface_of(viewer.account_id)
     for pbx in live.reachable():
         member = live.world.lines[pbx].state.members.get(interface)
@@ -74,11 +76,11 @@ async def resume(live: Live, viewer: Viewer) -> None:
     doing = live.world.doing(viewer.account_id)
     if doing.state is ListenerState.TALKING:
         raise Conflict("in-conversation", "You are in a conversation: end it first.")
+    if viewer.confined:
+        await _finish(live, viewer)
+        return
     if _writes_as_nobodys_member(live, viewer):
-        live.views.drop_contact(viewer.account_id)
-        for end_writing in list(live.recorders.values())[:1]:  # one store: one of them tells it
-            end_writing(viewer.account_id, datetime.now(UTC))
-        live.views.show_again(viewer.account_id)
+        _end_writing(live, viewer)
         return
     pbxs = _serving(live, viewer)
     if doing.state is ListenerState.WRAP_UP:
@@ -101,6 +103,22 @@ async def end_call(live: Live, viewer: Viewer, call_id: str) -> None:
     if call.stage is not Stage.TALKING or not call.listener_channel:
         raise Conflict("not-in-conversation", "There is no conversation to end now: look at the page's state.")
     await live.send(EndConversation(pbx=pbx, channel=call.listener_channel))
+
+
+async def _finish(live: Live, viewer: Viewer) -> None:
+    """The end of the one contact that they had left: they are free for nobody after it, so out of the queues first."""
+    if any(line.calls_of(interface_of(viewer.account_id)) for line in live.world.lines.values()):
+        raise Conflict("in-conversation", "The caller is still on the line for you: end the conversation first.")
+    if live.world.queues_of(viewer.account_id):
+        await sign_out(live, viewer)
+    _end_writing(live, viewer)
+
+
+def _end_writing(live: Live, viewer: Viewer) -> None:
+    live.views.drop_contact(viewer.account_id)
+    for end_writing in list(live.recorders.values())[:1]:  # one store: one of them tells it
+        end_writing(viewer.account_id, datetime.now(UTC))
+    live.views.show_again(viewer.account_id)
 
 
 def _pause_of_a_newcomer(live: Live, viewer: Viewer) -> tuple[bool, str]:

@@ -1,4 +1,4 @@
-"""Somebody is deactivated from the command line while they talk, with the real Asterisk: nobody is cut off."""
+"""Somebody loses their rights while they talk, with the real Asterisk: nobody is cut off from call, page and notes."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ def _ecoute(line: LiveLine, *arguments: str) -> subprocess.CompletedProcess[str]
 
 
 def test_who_is_deactivated_in_mid_call_is_signed_out_and_the_conversation_goes_on(tmp_path: Path) -> None:
+    """On a telephone that no page of theirs has: there is no session in which the contact could be kept."""
     with LiveLine(tmp_path) as line:
         supervisor = line.page("supervisor")
         page, phone = line.listener("listener1")
@@ -27,7 +28,7 @@ def test_who_is_deactivated_in_mid_call_is_signed_out_and_the_conversation_goes_
 
         done = _ecoute(line, "listeners", "deactivate", "Listener1")
         assert done.returncode == 0, done.stderr
-        assert "Listener1 is in a conversation: what they type from now on is not saved" in done.stdout
+        assert "Listener1 can no longer sign in" in done.stdout
 
         def serves() -> bool:
             return any(listener["queues"] for listener in supervisor.all("listener"))

@@ -84,6 +84,11 @@ def _of(route: Route, example: Example, viewer: Viewer) -> list[Cell]:
     if about is About.NOTHING:
         return [Cell(route, example, viewer)]
     found = [Cell(route, example, viewer, team) for team in TEAMS]
+    if viewer.left:
+        ties: list[Tie] = [Tie.OWN] if about is About.TALKING else []
+        if about in (About.READ, About.WRITE, About.FOUND):
+            ties = [Tie.OWN, Tie.RELEASED]
+        return found + [Cell(route, example, viewer, viewer.home, tie) for tie in ties]
     if takes_calls or about is About.SESSION:
         found.append(Cell(route, example, viewer, viewer.home, Tie.OWN))
     if about in (About.READ, About.WRITE, About.FOUND):
@@ -100,17 +105,30 @@ def expected(cell: Cell) -> int:
     """The status that the rule of who may see what asks for."""
     route, viewer, need = cell.route, cell.viewer, cell.route.need
     if need is PUBLIC:
-        unknown = route.address == f"{API}/session" and viewer.cast == "nobody"
+        unknown = route.address == f"{API}/session" and (viewer.left or viewer.cast == "nobody")
         return 401 if unknown else cell.example.status
     if viewer.cast == "nobody":
         return 401
+    if viewer.left:
+        return _of_what_is_left(cell)
     if isinstance(need, Right) and need not in viewer.rights:
         return 403
     return _of_record(cell)
 
 
+def _of_what_is_left(cell: Cell) -> int:
+    """Their one contact, by the routes that it needs; nothing else is there, not even their team's."""
+    if not cell.route.in_contact:
+        return 403
+    if cell.own or cell.example.about is About.NOTHING:
+        return cell.example.status
+    return 403 if cell.example.about is About.TALKING else 404
+
+
 def visible(cell: Cell) -> bool:
     """The viewer may know that the cell's record exists."""
+    if cell.viewer.left:
+        return cell.own
     if cell.tie in (Tie.OWN, Tie.CALLS):
         return True
     if cell.tie in (Tie.SHIELDED, Tie.CLOSED):

@@ -35,7 +35,8 @@ class About(Enum):
 class Example:
     """How a route is called. `prepare`: makes the body where it depends on what was done before. `draft`: records.
 
-    `look`: the body by which a record is looked for. `asks`: what the PBX is asked for, about the viewer alone.
+    `look`: the body by which a record is looked for. `asks`: what the PBX is asked for, about the viewer alone;
+    `asks_last`: when they have lost their rights.
     """
 
     about: About = About.NOTHING
@@ -47,6 +48,7 @@ class Example:
     path: str = ""  #: for a path that is a pattern
     look: Callable[[Record], dict[str, Any]] | None = None
     asks: type[Command] | None = None
+    asks_last: type[Command] | None = None
 
 
 async def _own_credentials(_house: House, viewer: Viewer) -> dict[str, Any]:
@@ -72,11 +74,13 @@ Key = tuple[str, str]
 _ONE: Final[dict[Key, Example | tuple[Example, ...]]] = {
     ("GET", "/healthz"): Example(),
     ("GET", "/readyz"): Example(),
+    ("GET", "/metrics"): Example(),
     ("GET", "/api/v1/openapi.json"): Example(),
     ("GET", "/{path:.*}"): Example(path="/", status=503),  # not built here: a sentence says what to do
     ("GET", "/api/v1/session"): Example(),
     ("PATCH", "/api/v1/session"): Example(body={"locale": "en"}),
     ("GET", "/api/v1/account/sessions"): Example(),
+    ("GET", "/api/v1/account/events"): Example(),
     ("GET", "/api/v1/account/second-step"): Example(),
     ("POST", "/api/v1/account/second-step"): Example(prepare=_own_password),
     ("POST", "/api/v1/account/second-step/confirm"): Example(prepare=_own_code),
@@ -101,12 +105,12 @@ _ONE: Final[dict[Key, Example | tuple[Example, ...]]] = {
     ("GET", "/api/v1/calls"): Example(query="?since=2020-01-01T00:00:00Z&limit=1000"),
     ("GET", "/api/v1/calls/{call_id}"): Example(About.CALL),
     ("GET", "/api/v1/calls/{call_id}/known"): Example(About.RINGING),
-    ("POST", "/api/v1/calls/{call_id}/end"): Example(About.TALKING, asks=EndConversation),
+    ("POST", "/api/v1/calls/{call_id}/end"): Example(About.TALKING, asks=EndConversation, asks_last=EndConversation),
     ("POST", "/api/v1/phone"): Example(),
     ("POST", "/api/v1/listener/sign-in"): Example(),
     ("POST", "/api/v1/listener/sign-out"): Example(asks=RemoveMember),
     ("POST", "/api/v1/listener/pause"): Example(body={"reason": "break"}, asks=PauseMember),
-    ("POST", "/api/v1/listener/resume"): Example(prepare=_hung_up, asks=PauseMember),
+    ("POST", "/api/v1/listener/resume"): Example(prepare=_hung_up, asks=PauseMember, asks_last=RemoveMember),
     ("GET", "/api/v1/live"): Example(status=101),
     # these end sessions: last, in this order
     ("POST", "/api/v1/session"): Example(prepare=_own_credentials),

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import aiohttp
@@ -14,7 +15,7 @@ from sqlalchemy import select
 from yarl import URL
 
 from service.accounts.rights import Right, Role, rights_of
-from service.accounts.use_cases import make_account
+from service.accounts.use_cases import make_account, set_active
 from service.app import ROUTE_TABLES
 from service.audit.model import Action, AuditEntry
 from service.calls.known import KnownCaller
@@ -41,11 +42,14 @@ from tests.support.web import browser, serving
 from tests.unit.service_live.worlds import PBX, member, talking, waiting, world
 
 API: Final = "/api/v1"
+#: a person with many roles, of which nothing is left but the contact that they are in
+LEFT: Final = "somebody who was deactivated in a contact"
 #: what people are, alone and together
 CASTS: Final[dict[str, frozenset[Role]]] = {
     **{role.value: frozenset({role}) for role in Role},
     "listener, supervisor and coordinator": frozenset({Role.LISTENER, Role.SUPERVISOR, Role.COORDINATOR}),
     "every role": frozenset(Role),
+    LEFT: frozenset({Role.LISTENER, Role.SUPERVISOR, Role.COORDINATOR}),
 }
 #: teams of the people who ask; the third centre's records are foreign to all of them
 HOMES: Final[tuple[str | None, ...]] = (None, "centre-38")
@@ -69,7 +73,11 @@ class Viewer:
 
     @property
     def rights(self) -> frozenset[Right]:
-        return rights_of(self.roles)
+        return frozenset() if self.left else rights_of(self.roles)
+
+    @property
+    def left(self) -> bool:
+        return self.cast == LEFT
 
 
 @dataclass(slots=True)
@@ -87,6 +95,8 @@ class House:
     #: (what, account or none for the team's bystander, team) → a live call
     calls: dict[tuple[str, int], str] = field(default_factory=dict)
     shown: dict[int, Record] = field(default_factory=dict)
+    #: account → the contact that they are in
+    held: dict[int, Record] = field(default_factory=dict)
     #: account → cases of another team that they may see, because its caller calls them
     callers: dict[int, set[int]] = field(default_factory=dict)
     #: (account, action) of all that is on the trail, as far as it was read
@@ -157,6 +167,9 @@ async def open_house(
         house.viewers = [await _arrive(house, cast, home) for cast in casts for home in HOMES]
         house.viewers.append(Viewer("nobody", None, await house.client()))
         await _busy(house)
+        for viewer in house.viewers:
+            if viewer.left:
+                await _leave(house, viewer)
         worker = asyncio.create_task(live.lookup.run())
         try:
             await _told(house)
@@ -181,6 +194,14 @@ async def _arrive(house: House, cast: str, home: str | None) -> Viewer:
     viewer = Viewer(cast, home, await house.client(), account_id, username, password)
     await house.sign_in(viewer)
     return viewer
+
+
+async def _leave(house: House, viewer: Viewer) -> None:
+    """Deactivated while they talk, with their phone in this browser."""
+    async with viewer.client.post(f"{API}/phone", json={}) as response:
+        assert response.status == 200, await response.text()
+    async with house.store.transaction() as session:
+        await set_active(session, house.keyring, username=viewer.username, active=False, at=datetime.now(UTC))
 
 
 def quiet_line(store: Store, keyring: Keyring) -> Live:
@@ -214,7 +235,9 @@ async def _told(house: House) -> None:
 
 async def _busy(house: House) -> None:
     """For each listener: a caller who rings, known from a case of the listener's team; a conversation; its contact."""
-    people = [(viewer.account_id, viewer.home) for viewer in house.viewers if Right.TAKE_CALLS in viewer.rights]
+    people = [
+        (viewer.account_id, viewer.home) for viewer in house.viewers if viewer.left or Right.TAKE_CALLS in viewer.rights
+    ]
     people += [(account_id, team) for team, account_id in house.bystanders.items()]
     async with house.store.transaction() as session:
         for account_id, team in people:
@@ -232,6 +255,7 @@ async def _busy(house: House) -> None:
             view = state.model_dump(mode="json")
             house.live.views.set_contact(account_id, ListenerContact(contact.contact_id, contact.call_id, view))
             house.shown[account_id] = known
+            house.held[account_id] = contact
             for what, call in (("rings", rings), ("talks", talks)):
                 house.calls[what, account_id] = call.call_id
                 house.line().state.calls[call.call_id] = call

@@ -69,8 +69,10 @@ async def make_ready(house: House, cells: list[Cell]) -> list[Asked]:
         for cell in cells:
             asked = Asked(cell)
             about, viewer = cell.example.about, cell.viewer
-            talks = viewer.account_id if Role.LISTENER in viewer.roles else None
-            if about in (About.READ, About.WRITE, About.CALL, About.FOUND):
+            talks = viewer.account_id if Role.LISTENER in viewer.roles and not viewer.left else None
+            if viewer.left and cell.own:
+                asked.record = house.held[viewer.account_id]
+            elif about in (About.READ, About.WRITE, About.CALL, About.FOUND):
                 held = talks if cell.own else None
                 asked.record = house.registry.make(session, cell.team, draft=cell.example.draft, in_contact=held)
                 await session.flush()
@@ -220,9 +222,11 @@ def kinds_too_many(cell: Cell, text: str) -> str | None:
     """Of the live feed: kinds of entities that this viewer's rights do not reach."""
     allowed = {"line"}
     if Right.WATCH_LINE in cell.viewer.rights:
-        allowed |= {"call", "listener"}
-    if Right.TAKE_CALLS in cell.viewer.rights:
+        allowed |= {"call", "listener", "alarm"}
+    if cell.viewer.left or Right.TAKE_CALLS in cell.viewer.rights:
         allowed |= {"me", "offer", "contact"}
+    if Right.WRITE_CASES in cell.viewer.rights:
+        allowed.add("notice")
     messages = [json.loads(line) for line in text.splitlines()]
     entities = [entity for message in messages for entity in message.get("entities", [])]
     if more := {entity["kind"] for entity in entities} - allowed:
@@ -279,7 +283,7 @@ def _judge_commands(owners: Owners, cell: Cell, status: int, report: Report) -> 
     for command in commands:
         if status >= 400 or cell.route.reach is not Reach.OWN or owners.about(command) != cell.viewer.account_id:
             report.leaks.append(f"{cell}: {status}, and asked the PBX for {command}")
-    asks = cell.example.asks
+    asks = cell.example.asks_last if cell.viewer.left else cell.example.asks
     if asks is not None and status == cell.example.status and not any(isinstance(one, asks) for one in commands):
         report.wrong.append(f"{cell}: did not ask the PBX for {asks.__name__}")
 
@@ -313,6 +317,8 @@ async def _on_trail(house: House, cell: Cell, put: list[tuple[int | None, Action
     missing = [action for action in declared if (cell.viewer.account_id, action) not in put]
     if missing:
         report.wrong.append(f"{cell}: not on the trail: {', '.join(missing)}")
+    if cell.viewer.left:
+        declared = (*declared, Action.SESSION_RELEASED)  # when they sign out
     if more := [action for _, action in put if action not in declared]:
         report.wrong.append(f"{cell}: on the trail, and not declared: {', '.join(more)}")
 

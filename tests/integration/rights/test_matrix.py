@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from typing import Any
 
 import pytest
 from sqlalchemy import true
 
+from service.accounts import second_step
 from service.accounts.rights import Right, Role
 from service.app import ROUTE_TABLES
+from service.cases import visibility
 from service.errors import Forbidden
 from service.http.routing import SIGNED_IN, Reach, RouteTable, Visit, Wire
 from service.keys import Keyring
 from service.push.audiences import EVERYBODY, Kind, audience_of
 from service.store.engine import Store
 from tests.integration.rights import cells, house, matrix
-from tests.integration.rights.house import open_house
+from tests.integration.rights.house import LEFT, open_house
+from tests.integration.rights.records import NOW
 
 SOME = ("listener", "coordinator", "analyst")
 
@@ -92,12 +95,35 @@ async def test_whoever_lacks_a_second_step_that_their_role_asks_for_has_no_right
             assert {one["kind"] for one in (await socket.receive_json())["entities"]} <= {"line"}
 
 
+async def test_who_is_asked_for_a_second_step_in_a_contact_finishes_it_with_what_it_needs(
+    sqlite_store: Store, keyring: Keyring
+) -> None:
+    async with open_house(sqlite_store, keyring, casts=["every role"]) as opened:
+        viewer = opened.viewers[0]
+        async with viewer.client.post("/api/v1/phone", json={}) as response:
+            assert response.status == 200
+        assert await second_step.ask_of_sessions(sqlite_store, keyring, [Role.DPO], NOW) == 2
+        held = opened.held[viewer.account_id]
+        words = {"contact_id": held.contact_id, "case_id": held.case_id, "call_id": held.call_id}
+        for route in house.every_route():
+            if not isinstance(route.need, Right):
+                continue
+            async with viewer.client.request(route.method, route.address.format(**words), json={}) as response:
+                missing = response.status == 403 and (await response.json())["error"]["id"] == "second-step-missing"
+                assert missing is not route.in_contact, route
+        async with viewer.client.ws_connect("/api/v1/live") as socket:
+            kinds = {one["kind"] for one in (await socket.receive_json())["entities"]}
+        assert kinds == {"me", "offer", "contact"}, "their own, and not the line's"
+
+
 # --- mistakes, planted: each is seen ----------------------------------------------------------------------------------
 
 
-async def _leaks(store: Store, keyring: Keyring, only: str, **how: Any) -> matrix.Report:
+async def _leaks(
+    store: Store, keyring: Keyring, only: str, *, among: Collection[str] = SOME, **how: Any
+) -> matrix.Report:
     async with open_house(store, keyring, **how) as opened:
-        return await matrix.run(opened, only=only, casts=SOME)
+        return await matrix.run(opened, only=only, casts=among)
 
 
 def _without_right(method: str, path: str) -> list[RouteTable]:
@@ -189,3 +215,21 @@ async def test_a_read_that_leaves_no_trace_is_found(
     monkeypatch.setattr("service.cases.editing.append", forgets)
     report = await _leaks(sqlite_store, keyring, "/api/v1/contacts/{contact_id}")
     assert any(wrong.endswith("not on the trail: contact.read") for wrong in report.wrong)
+
+
+async def test_a_contact_that_keeps_more_than_it_needs_is_found(sqlite_store: Store, keyring: Keyring) -> None:
+    """Whoever was deactivated in it: a route too many, and records beside their contact."""
+    tables = [
+        replace(table, routes=[replace(route, in_contact=True) for route in table.routes]) for table in ROUTE_TABLES
+    ]
+    report = await _leaks(sqlite_store, keyring, "/api/v1/listener", among=[LEFT], tables=tables)
+    found = {leak.split(" by ", 1)[0] for leak in report.leaks}
+    assert {"POST /api/v1/listener/sign-in", "POST /api/v1/listener/pause"} <= found
+
+
+async def test_a_query_that_shows_them_more_than_their_contact_is_found(
+    sqlite_store: Store, keyring: Keyring, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service.cases.visibility._held", visibility._took_part)
+    report = await _leaks(sqlite_store, keyring, "/api/v1/contacts", among=[LEFT])
+    assert any("(once in contact)" in leak for leak in report.leaks)

@@ -22,6 +22,7 @@ from service.store.engine import Store
 from tests.fakes.links import TakingLink
 from tests.integration.rights.house import quiet_line
 from tests.integration.store.conftest import NOW
+from tests.unit.service_live.live_pages import Inbox
 from tests.unit.service_live.worlds import PBX, member, talking
 
 
@@ -45,7 +46,8 @@ class Stage:
 
     async def look(self) -> None:
         """One round."""
-        for part in (self.departures.close_pages, self.departures.leave_queues, self.departures.forget_phones):
+        parts = self.departures
+        for part in (parts.leave_queues, parts.release, parts.close_pages, parts.forget_phones):
             await part()
 
 
@@ -72,14 +74,14 @@ async def stage(store: Store, keyring: Keyring, tmp_path: Path) -> Stage:
     layout.phones.parent.mkdir(parents=True)
     phones = Phones(store, keyring, link, layout, in_call=live.world.accounts_in_call)
     await phones.synchronise()
-    departures = Departures(store, live)
+    departures = Departures(store, keyring, live)
     departures.phones.append(phones)
     interface = f"PJSIP/l{made.account_id}"
     line = live.world.lines[PBX]
     line.state.members[interface] = member(interface)
     line.state.calls["c1"] = talking("c1", interface)
     reader = Reader([EVERYBODY], made.account_id, signed_in.viewer.session_id)
-    live.board.join(reader)
+    live.board.join(reader, Inbox())
     return Stage(store, keyring, signed_in, phones, link, layout, departures, reader)
 
 

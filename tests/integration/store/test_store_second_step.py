@@ -132,36 +132,87 @@ async def test_without_the_password_a_code_is_not_even_looked_at(store: Store, k
     assert await _sign_in(store, keyring, made, telephone.at(NOW)), "it was not used up"
 
 
+async def _guess(
+    store: Store, keyring: Keyring, made: NewAccount, code: str, address: str, *, had: str | None = None
+) -> str:
+    """Somebody who knows the password tries a code: what came of it."""
+    try:
+        await signing.sign_in(
+            store,
+            keyring,
+            username="lise",
+            password=made.password,
+            code=code,
+            address=address,
+            browser_had=had,
+            at=NOW,
+        )
+    except ServiceError as error:
+        return error.id
+    return "opened"
+
+
 async def test_guessing_codes_is_stopped_wherever_it_comes_from_and_however_many_at_once(
     store: Store, keyring: Keyring
 ) -> None:
     made, _, telephone, _ = await _enrolled(store, keyring)
-
-    async def guess(n: int) -> str:
-        try:
-            await signing.sign_in(
-                store,
-                keyring,
-                username="lise",
-                password=made.password,
-                code=f"{n:06}",
-                address=f"198.51.100.{n}",
-                at=NOW,
-            )
-        except ServiceError as error:
-            return error.id
-        return "opened"
-
-    found = await asyncio.gather(*(guess(n) for n in range(12)))
-    assert sorted(found) == ["second-step-refused"] * 6 + ["sign-in-too-often"] * 6
-    with pytest.raises(TooMany):
-        await _sign_in(store, keyring, made, telephone.at(NOW))
+    tries = (_guess(store, keyring, made, f"{n:06}", "198.51.100.7") for n in range(10))
+    assert sorted(await asyncio.gather(*tries)) == ["second-step-refused"] * 6 + ["sign-in-too-often"] * 4
+    tries = (_guess(store, keyring, made, f"{n:06}", f"203.0.113.{n}") for n in range(15))
+    assert sorted(await asyncio.gather(*tries)) == ["second-step-refused"] * 12 + ["sign-in-too-often"] * 3
+    assert await _guess(store, keyring, made, telephone.at(NOW), "203.0.113.99") == "sign-in-too-often"
     with pytest.raises(Unauthenticated):  # asking for the code does not give guesses back
         await _sign_in(store, keyring, made)
     with pytest.raises(TooMany):
         await _sign_in(store, keyring, made, telephone.at(NOW))
     later = NOW + timedelta(minutes=16)
     assert await _sign_in(store, keyring, made, telephone.at(later), at=later)
+
+
+async def test_who_guesses_codes_from_one_address_keeps_the_owner_at_another_out_of_nothing(
+    store: Store, keyring: Keyring
+) -> None:
+    made, _, telephone, _ = await _enrolled(store, keyring)
+    for n in range(8):
+        await _guess(store, keyring, made, f"{n:06}", "198.51.100.7")
+    assert await _guess(store, keyring, made, telephone.at(NOW), "198.51.100.7") == "sign-in-too-often"
+    assert await _guess(store, keyring, made, telephone.at(NOW), "192.0.2.7") == "opened"
+    assert await _guess(store, keyring, made, telephone.at(NOW + STEP), "198.51.100.7") == "sign-in-too-often", (
+        "the owner's success forgives nobody else's guesses"
+    )
+
+
+async def test_who_guesses_from_everywhere_keeps_out_neither_the_owner_s_browser_nor_a_recovery_code(
+    store: Store, keyring: Keyring
+) -> None:
+    made, signed_in, telephone, codes = await _enrolled(store, keyring)
+    for n in range(30):
+        await _guess(store, keyring, made, f"{n:06}", f"198.51.100.{n}")
+        await _guess(store, keyring, made, "wrong-wrong-wrong-wrong", f"198.51.100.{n}")
+    assert await _guess(store, keyring, made, telephone.at(NOW), "192.0.2.7") == "sign-in-too-often", (
+        "it may be a guess"
+    )
+    assert await _guess(store, keyring, made, telephone.at(NOW), "192.0.2.7", had=signed_in.token) == "opened"
+    assert await _guess(store, keyring, made, codes[0], "192.0.2.8") == "opened"
+    for n in range(6):
+        await _guess(store, keyring, made, f"{n:06}", "192.0.2.9", had=signed_in.token)
+    again = await _guess(store, keyring, made, telephone.at(NOW + STEP), "192.0.2.9", had=signed_in.token)
+    assert again == "sign-in-too-often", "a browser's guesses are counted as well"
+
+
+async def test_refused_codes_and_passwords_are_on_the_trail_but_not_all_of_many(store: Store, keyring: Keyring) -> None:
+    made, signed_in, _, _ = await _enrolled(store, keyring)
+    for n in range(12):
+        await _guess(store, keyring, made, f"{n:06}", f"198.51.100.{n}")
+        with pytest.raises(ServiceError):
+            await signing.sign_in(store, keyring, username="lise", password="wrong", address=f"203.0.113.{n}", at=NOW)
+        with pytest.raises(ServiceError):
+            await signing.sign_in(store, keyring, username="nobody", password="wrong", address="192.0.2.1", at=NOW)
+    async with store.reading() as session:
+        entries = await audit.entries(session)
+    refused = [(one.action, one.account_id, one.subject_id) for one in entries if one.action.endswith(".refused")]
+    me = str(signed_in.viewer.account_id)
+    assert sorted(refused) == [(Action.CODE_REFUSED, None, me)] * 6 + [(Action.SIGN_IN_REFUSED, None, me)] * 6
 
 
 async def test_a_recovery_code_opens_once_and_is_on_the_trail(store: Store, keyring: Keyring) -> None:

@@ -14,6 +14,7 @@ from service.accounts.signing import SignedIn
 from service.accounts.use_cases import NewAccount
 from service.audit import queries as audit
 from service.audit.model import Action
+from service.cases.use_cases import end_writing, open_contact
 from service.errors import NotFound, Unauthenticated
 from service.keys import Keyring
 from service.store.engine import Store
@@ -156,24 +157,60 @@ async def _replays(store: Store) -> list[tuple[int | None, str]]:
     return [(one.account_id, one.subject_id) for one in entries if one.action is Action.TOKEN_REPLAYED]
 
 
-async def test_a_token_from_before_the_renewal_is_noted_once_when_it_comes_back_long_after(
+async def test_a_token_from_before_the_renewal_ends_the_session_when_it_comes_back_long_after(
     store: Store, keyring: Keyring
 ) -> None:
     made = await _make(store, keyring)
     signed_in, new, late = await _renewed_long_ago(store, keyring, made)
-    for token, at, noted in (
+    for token, at, replay in (
         ("nonsense", late, False),
         (new, late, False),
         (signed_in.token, NOW + DAY + 2 * MINUTE, False),  # it opens still
         (signed_in.token, late, True),
-        (signed_in.token, late + MINUTE, False),  # once is enough
+        (signed_in.token, late + MINUTE, False),  # it is over
     ):
+        assert await _opens(store, new, at) == (at <= late)
         async with store.transaction() as session:
-            whose = await sessions.replayed(session, token, at)
-            assert whose == (made.account_id if noted else None)
-            if whose is not None:
-                await sessions.note_replay(session, keyring, whose, at)
+            assert await sessions.replayed(session, token, at) == replay
+            found = await sessions.end_replayed(session, keyring, token, at)
+        assert (found is not None) == replay
+        assert found is None or (found.ended, found.noted, found.account_id) == (True, True, made.account_id)
     assert await _replays(store) == [(None, str(made.account_id))]
+    assert not await _opens(store, new, late), "whoever has the new token has it no more"
+
+
+async def test_a_replay_cuts_nobody_off_from_their_contact_and_is_noted_once_meanwhile(
+    store: Store, keyring: Keyring
+) -> None:
+    made = await _make(store, keyring)
+    signed_in, new, late = await _renewed_long_ago(store, keyring, made)
+    async with store.transaction() as session:
+        await use_cases.take_phone(session, keyring, signed_in.viewer, NOW)
+        await open_contact(
+            session,
+            keyring,
+            pbx="pbx1",
+            call_id="c1",
+            account_id=made.account_id,
+            number=None,
+            line="+33199003133",
+            at=late,
+        )
+    ended = []
+    for at in (late, late + MINUTE):
+        async with store.transaction() as session:
+            found = await sessions.end_replayed(session, keyring, signed_in.token, at)
+        assert found is not None
+        ended.append((found.ended, found.noted))
+    assert ended == [(False, True), (False, False)]
+    assert await _opens(store, new, late + MINUTE)
+    async with store.transaction() as session:
+        await end_writing(session, made.account_id, late + 2 * MINUTE)
+        found = await sessions.end_replayed(session, keyring, signed_in.token, late + 3 * MINUTE)
+    assert found is not None
+    assert (found.ended, found.noted) == (True, False)
+    assert not await _opens(store, new, late + 3 * MINUTE)
+    assert len(await _replays(store)) == 1
 
 
 async def test_signing_in_where_the_old_token_is_ends_the_session_that_went_on_elsewhere(

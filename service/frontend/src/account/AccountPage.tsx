@@ -2,6 +2,7 @@
 
 import { me } from "../app/session";
 import { words } from "../i18n";
+import { EventsPanel } from "./EventsPanel";
 import { SecondStepPanel } from "./SecondStepPanel";
 import { SessionsPanel } from "./SessionsPanel";
 
@@ -14,6 +15,7 @@ export function AccountPage() {
       <h1>{w.title}</h1>
       <SecondStepPanel mustEnrol={mustEnrol} />
       {!mustEnrol && <SessionsPanel />}
+      {!mustEnrol && <EventsPanel />}
     </main>
   );
 }

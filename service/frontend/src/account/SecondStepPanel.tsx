@@ -4,7 +4,10 @@ import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { beginSecondStep, confirmSecondStep, removeSecondStep, secondStep } from "../api/service";
 import type { Enrolment, SecondStep } from "../api/types";
+import { me, recall } from "../app/session";
+import { phone } from "../app/station";
 import { words } from "../i18n";
+import { SignInForm } from "../signin/SignInForm";
 import { Asked } from "./Asked";
 
 /** Setting up, and taking away, the code of one's telephone. */
@@ -34,21 +37,27 @@ export function SecondStepPanel({ mustEnrol }: { mustEnrol: boolean }) {
   }
   function done(): void {
     codes.value = null;
-    // The page was opened without any right: it begins anew with all of them.
-    if (mustEnrol) window.location.reload();
+    if (!mustEnrol) return;
+    // The page was opened without any right: it begins anew with all of them; but not in the middle of a call.
+    if (phone.call.peek() === null) window.location.reload();
+    else void recall();
   }
 
   const now = state.value;
+  // They have one; it is this browser that was signed in without.
+  const present = mustEnrol && codes.value === null && now?.on === true;
   return (
     <section class="card" aria-labelledby="step-title">
       <h2 id="step-title">{w.stepTitle}</h2>
-      <p class="quiet">{mustEnrol && codes.value === null ? w.stepMustEnrol : w.stepWhy}</p>
+      <p class="quiet">{present ? w.stepPresent : mustEnrol && codes.value === null ? w.stepMustEnrol : w.stepWhy}</p>
       {now !== null && (
         <p role="status" data-testid="second-step" data-on={now.on}>
           <strong>{now.on ? w.stepOn : w.stepOff}</strong> {now.on && w.codesLeft(now.recovery_codes_left)}
         </p>
       )}
-      {codes.value !== null ? (
+      {present ? (
+        <SignInForm username={me.value?.username ?? ""} />
+      ) : codes.value !== null ? (
         <Recovery codes={codes.value} onDone={done} />
       ) : begun.value !== null ? (
         <Asked name="step-code" label={w.code} submit={w.confirm} onSubmit={confirm}>
