@@ -1,197 +1,225 @@
-"""What Asterisk's settings must be so that nothing ends, limits or records a call. Each deviation is a finding."""
+"""What is written in Asterisk's files against what may be (settings_data.py). Each deviation is a finding."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import re
+import resource
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 
-from pbx.dialplan_rules import Problem
-from pbx.effective import Section
+from pbx import effective, settings_data
+from pbx.effective import Section, Setting, Unreadable
+from pbx.no_cap import Problem
+from pbx.settings_data import FILES, LATER, MODULES, MODULES_REFUSED, NOT_CONFIGURATION, PJSIP, Key, Keys
 
-#: Every queue: the value that must be written out (the code's own default differs for some).
-QUEUE = {
-    "joinempty": "yes", "leavewhenempty": "no", "maxlen": "0", "autopause": "no", "ringinuse": "no", "wrapuptime": "0",
-    "timeoutpriority": "conf",
-}  # fmt: skip
-QUEUE_KNOWN = set(QUEUE) | {
-    "strategy", "timeout", "retry", "setinterfacevar", "reportholdtime", "timeoutrestart", "musicclass",
-    "announce-holdtime", "announce-round-seconds", "periodic-announce-frequency", "announce-to-first-user",
-    "queue-thankyou", "announce-position", "announce-position-limit", "announce-frequency", "min-announce-frequency",
-    "queue-youarenext", "queue-thereare", "queue-callswaiting", "queue-quantity1", "queue-quantity2",
-}  # fmt: skip
-QUEUES_GENERAL = {"autofill": "yes", "persistentmembers": "yes", "force_longest_waiting_caller": "no"}
-ENDPOINT = {"direct_media": "no", "send_pai": "no", "send_rpid": "no", "allow_transfer": "no"}
-TRUNK = {
-    "rtp_timeout": "0", "rtp_timeout_hold": "0", "timers": "yes", "trust_id_outbound": "no", "dtmf_mode": "rfc4733",
-    "allow": "alaw,g722", "context": "from-trunk",
-}  # fmt: skip
-BROWSER = {"timers": "no", "allow": "opus,alaw", "context": "listeners"}
-SIP_PHONE = {"rtp_timeout": "0", "rtp_timeout_hold": "0", "context": "listeners"}
-RECORDING_MODULES = {
-    "app_mixmonitor", "app_record", "app_voicemail", "app_minivm", "app_dictate", "app_chanspy", "res_stasis_recording",
-    "res_monitor", "app_audiosocket", "res_parking", "func_timeout", "app_confbridge", "app_externalivr", "res_agi",
-}  # fmt: skip
-_RIGHTS = {"service": {"call", "agent", "originate", "reporting"}, "provision": {"system"}}
+#: How many files a busy line wants open; a machine that allows fewer is taken as it is, with a warning at the start.
+ENOUGH_FILES = 65536
+_TRUE, _FALSE = {"yes", "true", "y", "t", "1", "on"}, {"no", "false", "n", "f", "0", "off"}
 
 
-def queues(found: list[Section]) -> Iterator[Problem]:
+def problems(etc: Path) -> Iterator[Problem]:
+    """Of all files below `etc` but the dialplan."""
+    known: set[Path] = set()
+    for name in FILES:
+        path = etc / name
+        if not path.exists() and name in LATER:
+            continue
+        known |= {path, *effective.files(etc, name)}
+        if name == "extensions.conf":
+            continue  # dialplan_rules
+        try:
+            found = effective.sections(etc, name)
+        except Unreadable as error:
+            yield unreadable(error)
+            continue
+        yield from pjsip(found) if name == "pjsip.conf" else _file(name, found)
+        if more := _MORE.get(name):
+            yield from more(found)
+    yield from _unknown_files(etc, known)
+
+
+def unreadable(error: Unreadable) -> Problem:
+    return Problem(error.file, error.line, error.rule, f"{error.what}.", "Mend the file; Asterisk would refuse it.")
+
+
+def _unknown_files(etc: Path, known: set[Path]) -> Iterator[Problem]:
+    """Asterisk loads by name what lies in its directory; in a folder only what a file includes."""
+    for path in sorted(etc.rglob("*")):
+        name = str(path.relative_to(etc))
+        loadable = path.parent == etc or path.suffix == ".conf"
+        if path.is_file() and loadable and path not in known and name not in NOT_CONFIGURATION:
+            if path.name.startswith("."):
+                continue  # being written: renamed when whole
+            what = "is a file that Asterisk may load" if path.parent == etc else "is included by no file"
+            yield Problem(name, 1, "file-unknown", f"{name} {what}.", "Remove it, or add it to the verifier.")
+
+
+def _file(name: str, found: Iterable[Section]) -> Iterator[Problem]:
+    kinds = FILES[name]
     for section in found:
-        if section.name == "general":
-            yield from _must(section, QUEUES_GENERAL, "queue-setting")
-        elif not section.template:
-            yield from _must(section, QUEUE, "queue-setting")
-            for setting in section.settings:
-                if setting.key not in QUEUE_KNOWN:
-                    yield Problem(
-                        setting.file,
-                        setting.line,
-                        "queue-setting-unknown",
-                        f"[{section.name}] {setting.key} is not known to keep callers.",
-                        "Remove it, or add it to the verifier with its reason.",
-                    )
+        if section.template:
+            continue
+        keys = kinds.get(section.name.casefold(), kinds.get("*"))
+        if keys is None:
+            yield _unknown_section(section)
+        else:
+            yield from check_section(section, keys)
+
+
+def _unknown_section(section: Section) -> Problem:
+    return Problem(
+        section.file, section.line, "section-unknown", f"[{section.name}] is not known to be harmless.",
+        "Remove it, or add it to pbx/settings_data.py with its reason.",
+    )  # fmt: skip
+
+
+def check_section(section: Section, keys: Keys) -> Iterator[Problem]:
+    """Every setting that is written, and every one that must be."""
+    for setting in section.settings:
+        key = _key_of(setting.key, keys)
+        if key is None:
+            yield Problem(
+                setting.file, setting.line, "setting-unknown",
+                f"[{section.name}] {setting.key} is not known to be harmless.",
+                "Remove it, or add it to pbx/settings_data.py with its reason.",
+            )  # fmt: skip
+        elif key.never:
+            yield Problem(
+                setting.file, setting.line, key.rule, f"[{section.name}] {setting.key} is set.", "Remove the line."
+            )
+        elif not fits(setting.value, key):
+            yield _wrong(section, setting, key)
+    for name, key in keys.items():
+        if key.required and not section.all(name):
+            yield Problem(
+                section.file, section.line, key.rule, f"[{section.name}] {name} is not set.",
+                f"Write {name} = {key.says}.",
+            )  # fmt: skip
+
+
+def _key_of(name: str, keys: Keys) -> Key | None:
+    plain = name.casefold()
+    if plain in keys:
+        return keys[plain]
+    prefixes = (key for start, key in keys.items() if start.endswith("*") and plain.startswith(start[:-1]))
+    return next(prefixes, None)
+
+
+def fits(value: str, key: Key) -> bool:
+    """Asterisk's words for yes and no are all the same; so are blanks after commas."""
+    plain = re.sub(r"\s*,\s*", ",", value.strip())
+    if key.allowed is None:
+        return True
+    if isinstance(key.allowed, range):
+        return plain.isascii() and plain.isdigit() and int(plain) in key.allowed
+    if isinstance(key.allowed, re.Pattern):
+        return bool(key.allowed.fullmatch(plain))
+    return any(_same(plain, allowed) for allowed in key.allowed)
+
+
+def _same(one: str, other: str) -> bool:
+    one, other = one.casefold(), other.casefold()
+    return one == other or (other == "yes" and one in _TRUE) or (other == "no" and one in _FALSE)
+
+
+def same_value(loaded: str, written: str) -> bool:
+    """What Asterisk shows, and what is written: the same but for its ways to write yes, no and lists."""
+    one, other = (re.sub(r"\s*,\s*", ",", text.strip()).casefold() for text in (loaded, written))
+    return _same(one, other) or _same(other, one)
+
+
+def files_allowed() -> int:
+    """How many files a process of this machine may open at most."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    return ENOUGH_FILES if hard == resource.RLIM_INFINITY else hard
+
+
+def _wrong(section: Section, setting: Setting, key: Key) -> Problem:
+    # a secret is never told
+    value = "not as it must be" if "pass" in setting.key or "secret" in setting.key else repr(setting.value)
+    return Problem(
+        setting.file, setting.line, key.rule, f"[{section.name}] {setting.key} is {value}.",
+        f"Write {setting.key} = {key.says}.",
+    )  # fmt: skip
+
+
+# --- SIP ------------------------------------------------------------------------------------------------------------
 
 
 def pjsip(found: list[Section]) -> Iterator[Problem]:
-    trunks = {section.value("endpoint") for section in found if section.value("type") == "identify"}
-    for section in (s for s in found if not s.template):
-        kind = section.value("type")
-        if kind == "endpoint":
-            yield from _endpoint(section, section.name in trunks)
-        elif kind == "aor" and not section.last("contact"):
-            yield from _must(section, {"max_contacts": "1", "remove_existing": "yes"}, "aor-setting")
-            if not 1 <= _number(section, "qualify_frequency") <= 30:
-                yield _at(section, "aor-setting", "qualify_frequency", "1 to 30 seconds")
-        elif kind == "transport":
-            if section.value("allow_reload") == "yes":
-                yield _at(section, "transport-setting", "allow_reload", "no: a reload would cut connections")
-            if section.value("protocol") in {"tcp", "tls"}:
-                yield from _must(section, {"tcp_keepalive_enable": "yes"}, "transport-setting")
-        elif kind == "global" and section.value("taskprocessor_overload_trigger") not in {"pjsip_only", "none"}:
-            yield _at(section, "global-setting", "taskprocessor_overload_trigger", "pjsip_only")
-
-
-def _endpoint(section: Section, trunk: bool) -> Iterator[Problem]:
-    yield from _must(section, ENDPOINT, "endpoint-setting")
-    if trunk:
-        yield from _must(section, TRUNK, "endpoint-setting")
-    elif section.value("webrtc") == "yes":
-        yield from _must(section, BROWSER, "endpoint-setting")
-        if not 1 <= _number(section, "rtp_timeout") <= 3:
-            yield _at(section, "endpoint-setting", "rtp_timeout", "1 to 3: the caller is spoken to within 3 s")
-    else:
-        yield from _must(section, SIP_PHONE, "endpoint-setting")
-    for setting in section.settings:
-        if setting.key.startswith(("one_touch", "record_o")):
-            yield Problem(setting.file, setting.line, "records", f"{setting.key} lets a phone record.", "Remove it.")
-
-
-def http(found: list[Section]) -> Iterator[Problem]:
-    for section in found:
-        if _number(section, "sessionlimit") < 1500:
-            yield _at(section, "http-setting", "sessionlimit", "1500 or more: it counts the phones' WebSockets")
-        yield from _must(section, {"enable_static": "no", "enable_status": "no"}, "http-setting")
-
-
-def asterisk(found: list[Section]) -> Iterator[Problem]:
-    for section in (s for s in found if s.name == "options"):
-        for setting in section.settings:
-            if setting.key in {"maxcalls", "maxload", "minmemfree"}:
-                yield Problem(
-                    setting.file, setting.line, "refuses-calls", f"{setting.key} refuses callers.", "Remove the line."
-                )
-            elif setting.key in {"live_dangerously", "execincludes"} and setting.value not in {"no", "0"}:
-                yield _at(section, "dangerous", setting.key, "no")
-
-
-def rtp(found: list[Section]) -> Iterator[Problem]:
-    for section in found:
-        if _number(section, "rtpend") - _number(section, "rtpstart") < 400:
-            yield _at(section, "rtp-setting", "rtpend", "400 ports above rtpstart at least: four for each call")
-
-
-def features(found: list[Section]) -> Iterator[Problem]:
-    for section in (s for s in found if s.name in {"featuremap", "applicationmap"}):
-        for setting in section.settings:
-            yield Problem(
-                setting.file, setting.line, "key-feature", f"{setting.key} acts on a key pressed.", "Remove the line."
+    """By type. The trunk is who is known by address or registers; a phone is a browser's or any other."""
+    whole = [section for section in found if not section.template]
+    trunks = {s.value("endpoint") for s in whole if s.value("type") in {"identify", "registration"}}
+    for section in whole:
+        kind = kind_of(section, trunks)
+        if kind not in PJSIP:
+            yield _unknown_section(section)
+            continue
+        yield from check_section(section, PJSIP[kind])
+        if kind == "transport" and section.value("protocol") in {"tcp", "tls"}:
+            yield from check_section(
+                Section(section.name, section.file, section.line, settings=section.all("tcp_keepalive_enable")),
+                {"tcp_keepalive_enable": settings_data.must("transport-keepalive", "yes")},
             )
-    for section in (s for s in found if s.name == "general"):
-        yield from _must(section, {"atxferdropcall": "no"}, "feature-setting")
 
 
-def modules(found: list[Section]) -> Iterator[Problem]:
+def kind_of(section: Section, trunks: set[str]) -> str:
+    """Which keys a section of pjsip.conf may have."""
+    kind = section.value("type").casefold()
+    if kind == "endpoint":
+        if section.name in trunks:
+            return "trunk"
+        return "browser" if section.value("webrtc").casefold() in _TRUE else "sip"
+    return "trunk-aor" if kind == "aor" and section.all("contact") else kind
+
+
+# --- what is more than one line ---------------------------------------------------------------------------------------
+
+
+def _modules(found: list[Section]) -> Iterator[Problem]:
+    for setting in (setting for section in found for setting in section.all("load")):
+        name = setting.value.removesuffix(".so")
+        if name in MODULES_REFUSED or name.startswith("res_ari"):
+            sentence, mend = f"{setting.value} can record, cut, park or move a call.", "Remove the line."
+            yield Problem(setting.file, setting.line, "module-refused", sentence, mend)
+        elif name not in MODULES:
+            sentence = f"{setting.value} is not known to be harmless."
+            mend = "Remove it, or add it to pbx/settings_data.py with its reason."
+            yield Problem(setting.file, setting.line, "module-unknown", sentence, mend)
+
+
+def _rtp(found: list[Section]) -> Iterator[Problem]:
     for section in found:
-        yield from _must(section, {"autoload": "no"}, "modules-setting")
-        for setting in section.settings:
-            if setting.key == "load" and setting.value.removesuffix(".so") in RECORDING_MODULES:
-                yield Problem(
-                    setting.file,
-                    setting.line,
-                    "module-refused",
-                    f"{setting.value} can record, cut or park a call.",
-                    "Remove the line; a policy that needs it changes recordings-policy/ first.",
-                )
+        start, end = section.last("rtpstart"), section.last("rtpend")
+        if not (start and end and start.value.isdigit() and end.value.isdigit()):
+            yield Problem(section.file, section.line, "rtp-ports", "The range of ports is not set.", "Write both ends.")
+        elif int(end.value) - int(start.value) < 400:
+            sentence = f"Ports {start.value} to {end.value} serve {(int(end.value) - int(start.value)) // 4} calls."
+            yield Problem(end.file, end.line, "rtp-ports", sentence, "Write rtpend = 400 above rtpstart at least.")
 
 
-def cdr(found: list[Section]) -> Iterator[Problem]:
-    for section in found:
-        yield from _must(section, {"enable": "no"}, "numbers-in-clear")
+def _maxfiles(found: list[Section]) -> Iterator[Problem]:
+    enough = min(ENOUGH_FILES, files_allowed())
+    for section in (section for section in found if section.name.casefold() == "options"):
+        setting = section.last("maxfiles")
+        if setting is None or not setting.value.isdigit() or int(setting.value) < enough:
+            file, line = (setting.file, setting.line) if setting else (section.file, section.line)
+            has = setting.value if setting else "not set"
+            yield Problem(file, line, "open-files", f"maxfiles is {has}.", f"Write maxfiles = {ENOUGH_FILES} or more.")
 
 
-def cel_custom(found: list[Section]) -> Iterator[Problem]:
-    harmless = {
-        "EventTime", "EventType", "userdeftype", "AccountCode", "UniqueID", "LinkedID", "ChanName", "Exten", "Context",
-        "AppName", "Peer", "EventExtra",
-    }  # fmt: skip
-    for section in found:
-        if set(section.value("fields").split(",")) - harmless:
-            yield _at(section, "numbers-in-clear", "fields", "columns that cannot carry a number")
-
-
-def logger(found: list[Section]) -> Iterator[Problem]:
-    for section in (s for s in found if s.name == "logfiles"):
-        for setting in section.settings:
-            if set(setting.value.replace(" ", "").split(",")) - {"warning", "error"}:
-                yield Problem(
-                    setting.file,
-                    setting.line,
-                    "numbers-in-clear",
-                    f"{setting.key} logs {setting.value}, in which telephone numbers appear.",
-                    "Log warning,error only.",
-                )
-
-
-def manager(found: list[Section]) -> Iterator[Problem]:
-    for section in found:
-        if section.name == "general":
-            yield from _must(section, {"webenabled": "no", "channelvars": "CALL_ID"}, "manager-setting")
-        elif not section.template:
-            rights = {right.strip() for right in section.value("write").split(",") if right.strip()}
-            if rights - _RIGHTS.get(section.name, set()):
-                yield _at(section, "manager-rights", "write", "no more than the account's task needs")
-            if section.value("deny") != "0.0.0.0/0.0.0.0" or not section.last("permit"):
-                yield _at(section, "manager-rights", "deny", "0.0.0.0/0.0.0.0, and a permit for what may connect")
-
-
-FILES: dict[str, Callable[[list[Section]], Iterator[Problem]]] = {
-    "queues.conf": queues, "pjsip.conf": pjsip, "http.conf": http, "asterisk.conf": asterisk, "rtp.conf": rtp,
-    "features.conf": features, "modules.conf": modules, "cdr.conf": cdr, "cel_custom.conf": cel_custom,
-    "logger.conf": logger, "manager.conf": manager,
+_MORE: dict[str, Callable[[list[Section]], Iterator[Problem]]] = {
+    "modules.conf": _modules, "rtp.conf": _rtp, "asterisk.conf": _maxfiles,
 }  # fmt: skip
 
 
-def _must(section: Section, wanted: dict[str, str], name: str) -> Iterator[Problem]:
-    for key, value in wanted.items():
-        if section.value(key) != value:
-            yield _at(section, name, key, value)
+def queues_of(etc: Path) -> dict[str, Section]:
+    """The queues that the files make, by name. Raises Unreadable."""
+    found = effective.sections(etc, "queues.conf")
+    return {s.name: s for s in found if not s.template and s.name.casefold() != "general"}
 
 
-def _at(section: Section, name: str, key: str, wanted: str) -> Problem:
-    setting = section.last(key)
-    file, line = (setting.file, setting.line) if setting else (section.file, section.line)
-    has = f"is {setting.value!r}" if setting else "is not set"
-    return Problem(file, line, name, f"[{section.name}] {key} {has}.", f"Write {key} = {wanted}.")
-
-
-def _number(section: Section, key: str) -> int:
-    value = section.value(key)
-    return int(value) if value.isdigit() else 0
+def modules_of(etc: Path) -> set[str]:
+    """What modules.conf loads, without `.so`. Raises Unreadable."""
+    found = effective.sections(etc, "modules.conf")
+    return {s.value.removesuffix(".so") for section in found for s in section.all("load")}
