@@ -22,7 +22,8 @@ class Event(msgspec.Struct, frozen=True, gc=False, kw_only=True):
 class CallStep(Event, frozen=True, gc=False, kw_only=True):
     """The dialplan's subroutine `step` spoke: step `n` of the call is `what`, with the words of `detail`.
 
-    `channel`, `uniqueid`: the leg on which it ran: the caller's, but for `connecting` the person's.
+    `channel`, `uniqueid`: the leg on which it ran: the caller's, but for `connecting` the person's. `set_by`: in the
+    journal, seconds by which the PBX's clock had been set (pbx/steady.py): `at` has them still.
     """
 
     call_id: str
@@ -31,6 +32,7 @@ class CallStep(Event, frozen=True, gc=False, kw_only=True):
     detail: str
     channel: str
     uniqueid: str
+    set_by: int = 0
 
 
 class RingBegan(Event, frozen=True, gc=False, kw_only=True):
@@ -41,6 +43,10 @@ class RingBegan(Event, frozen=True, gc=False, kw_only=True):
     interface: str
     channel: str
     uniqueid: str
+
+
+class CallerRefused(Event, frozen=True, gc=False, kw_only=True):
+    """A caller heard the busy tone: no audio ports were left for one more (dialplan/trunk.conf). It is no call."""
 
 
 class LegEvent(Event, frozen=True, gc=False, kw_only=True):

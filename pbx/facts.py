@@ -177,10 +177,14 @@ class Stage(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallEnded(CallFact):
-    """The caller's channel is gone. `stage`: where the call was when it ended."""
+    """The caller's channel is gone. `stage`: where the call was when it ended.
+
+    `ringing`: the caller left while a phone rang for them.
+    """
 
     by: EndedBy
     stage: Stage
+    ringing: bool = False
 
 
 # --- queues, listeners, phones ------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ as splitting them all.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import msgspec
 
@@ -16,6 +16,7 @@ from pbx.channels import interface_of
 from pbx.events import (
     BridgeEntered,
     BridgeLeft,
+    CallerRefused,
     CallStep,
     ContactSeen,
     Event,
@@ -26,6 +27,7 @@ from pbx.events import (
     RingBegan,
 )
 from pbx.facts import DeviceState
+from pbx.replies import MemberListed
 
 EOL = "\r\n"
 BANNER = b"Asterisk Call Manager/"
@@ -118,6 +120,8 @@ def _user_event(text: str, now: float) -> Event | None:
             channel=field(head, "\r\nChannel: "),
             uniqueid=field(head, "\r\nUniqueid: "),
         )
+    if said.startswith("CallRefused\r\n"):
+        return CallerRefused(at=_at(head, now))
     if said.startswith("Ring\r\n"):
         channel = field(head, "\r\nChannel: ")
         return RingBegan(
@@ -298,6 +302,11 @@ def pong_time(reply: Answer) -> float | None:
     return at if at is not None and 0.0 <= at < LAST_INSTANT else None
 
 
+def variable_read(reply: Answer) -> str:
+    """The value, from the answer to Getvar; empty where there is none."""
+    return field(reply.text, "\r\nValue: ")
+
+
 def started(reply: Answer) -> str:
     """When this Asterisk process started, from the answer to CoreStatus: only good to compare."""
     date, time = field(reply.text, "\r\nCoreStartupDate: "), field(reply.text, "\r\nCoreStartupTime: ")
@@ -372,3 +381,26 @@ def route_listed(text: str, family: str) -> tuple[str, str] | None:
     if not is_event(text, "DBGetTreeResponse"):
         return None
     return field(text, "\r\nKey: ").removeprefix(f"/{family}/"), field(text, "\r\nVal: ")
+
+
+def queues_listed(items: Iterable[str]) -> dict[str, dict[str, MemberListed]]:
+    """`QueueParams` and `QueueMember` events of QueueStatus: queue → interface → membership."""
+    found: dict[str, dict[str, MemberListed]] = {}
+    for text in items:
+        if is_event(text, "QueueParams"):
+            found.setdefault(field(text, "\r\nQueue: "), {})
+        elif is_event(text, "QueueMember"):
+            seen = _member(text, 0.0)
+            penalty = int(_number(field(text, "\r\nPenalty: ")) or 0)
+            members = found.setdefault(seen.queue, {})
+            members[seen.interface] = MemberListed(penalty, seen.paused, seen.pause_reason)
+    return found
+
+
+def dialplan_listed(text: str) -> str | None:
+    """A `ListDialplan` event of ShowDialPlan, as `Application(arguments)`; None for one without an application."""
+    if not is_event(text, "ListDialplan"):
+        return None
+    application = field(text, "\r\nApplication: ")
+    data = field(text, "\r\nAppData: ")  # not within the f-string: Python 3.11 takes no backslash there
+    return f"{application}({data})" if application else None

@@ -158,7 +158,7 @@ def _centre_refused(pbx: str, step: CallStep) -> CallFact:
 
 
 def _ended(pbx: str, step: CallStep) -> CallFact:
-    by, stage = words(step.detail, 2)
+    by, stage, rang = words(step.detail, 3)
     return CallEnded(
         pbx=pbx,
         at=step.at,
@@ -166,6 +166,7 @@ def _ended(pbx: str, step: CallStep) -> CallFact:
         ordinal=step.n,
         by=_ENDED_BY.get(by, EndedBy.SYSTEM),
         stage=stage_named(stage),
+        ringing=rang == "ringing",
     )
 
 

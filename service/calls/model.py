@@ -24,6 +24,26 @@ class Result(StrEnum):
     FAULT = "fault"  # cut before an answer, by a fault or by the system: never to happen
 
 
+class Reason(StrEnum):
+    """How it came to that: how a conversation ended, or what was going on for a caller who left (exits.py)."""
+
+    LISTENER_ENDED = "listener-ended"
+    CALLER_ENDED = "caller-ended"
+    CENTRE_ENDED = "centre-ended"
+    LEFT_AFTER_LOSS = "left-after-loss"
+    LEFT_WELCOME = "left-welcome"
+    LEFT_WAITING = "left-waiting"
+    LEFT_RINGING = "left-ringing"
+    LEFT_ASKED = "left-asked"
+    LEFT_CENTRE_RINGING = "left-centre-ringing"
+    LEFT_AFTER_CENTRE = "left-after-centre"
+    NOTICE_HEARD = "notice-heard"
+    LEFT_NOTICE = "left-notice"
+    ENDED_UNHEARD = "ended-unheard"
+    PBX_DIED = "pbx-died"
+    SYSTEM = "system"
+
+
 class NumberKind(StrEnum):
     """What came with the call instead of a number that we could use, or that one came."""
 
@@ -45,11 +65,17 @@ class Call(Base):
     arrived_at: Mapped[datetime]
     answered_at: Mapped[datetime | None]  #: first bridged to a person
     ended_at: Mapped[datetime | None]
-    result: Mapped[Result | None] = mapped_column(words(Result))  #: None while it is open
+    result: Mapped[Result | None] = mapped_column(words(Result))  #: None while it is open and unanswered
+    reason: Mapped[Reason | None] = mapped_column(words(Reason))  #: None while it is open; pairs: exits.py
     ended_by: Mapped[EndedBy | None] = mapped_column(words(EndedBy))
     ended_stage: Mapped[Stage | None] = mapped_column(words(Stage))
     listener_id: Mapped[int | None] = mapped_column(BigInteger)  #: account of the last listener who talked
     wait_seconds: Mapped[float | None]  #: from the first queue to the first person, or to the end; None: never queued
+    waiting_seconds: Mapped[float | None]  #: with nobody, from the first queue on; None: open, never queued, or old
+    talk_seconds: Mapped[float | None]  #: all conversations; None: open, never answered, or recorded before it was kept
+    visits: Mapped[int] = mapped_column(server_default="0")  #: times that the caller came into the national queue
+    overflows: Mapped[int] = mapped_column(server_default="0")  #: times that they were taken out to be offered a centre
+    overflows_answered: Mapped[int] = mapped_column(server_default="0")  #: of them, answered by a centre
     centre: Mapped[CentreId | None]  #: the last centre that answered
     department: Mapped[str | None] = mapped_column(String(3))  #: keyed by the caller
     number_kind: Mapped[NumberKind] = mapped_column(words(NumberKind), default=NumberKind.NONE)
@@ -76,6 +102,7 @@ class JournalPosition(Base):
     """Where to read a PBX's journal from after a gap: no call that began before it is still open or unstored.
 
     Callers' tokens before it are overwritten in the journal, so far up to `purged_offset` of the file `purged_inode`.
+    `began`, `purged_began`: which file that is (pbx/journal_file.py).
     """
 
     __tablename__ = "journal_positions"
@@ -86,3 +113,17 @@ class JournalPosition(Base):
     committed_at: Mapped[datetime]
     purged_inode: Mapped[int] = mapped_column(BigInteger, server_default="0")
     purged_offset: Mapped[int] = mapped_column(BigInteger, server_default="0")
+    began: Mapped[int] = mapped_column(BigInteger, server_default="0")
+    purged_began: Mapped[int] = mapped_column(BigInteger, server_default="0")
+
+
+class QueueLogPosition(Base):
+    """Up to where a PBX's queue_log was held against the books: no call before it is still to be compared."""
+
+    __tablename__ = "queue_log_positions"
+
+    pbx: Mapped[PbxId] = mapped_column(primary_key=True)
+    inode: Mapped[int] = mapped_column(BigInteger)
+    offset: Mapped[int] = mapped_column(BigInteger)
+    began: Mapped[int] = mapped_column(BigInteger)
+    committed_at: Mapped[datetime]

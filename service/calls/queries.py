@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict
 from datetime import datetime
+from typing import NamedTuple
 
-from sqlalchemy import select, update
+from sqlalchemy import ColumnElement, String, and_, func, or_, select, type_coerce, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from pbx.journal import Position
-from service.calls.fold import Record, Told, without_presumed
-from service.calls.model import Call, JournalPosition, StoredFact
+from service.calls.fold import Record, without_presumed
+from service.calls.model import Call, JournalPosition, QueueLogPosition, StoredFact
+from service.calls.told import Told
 from service.store.sql import insert_once
 
 _KEYS = ("pbx", "call_id", "what", "ordinal")
@@ -25,6 +27,12 @@ async def facts_of(session: AsyncSession, pbx: str, call_ids: Collection[str]) -
     for call_id, what, ordinal, at, detail in await session.execute(statement):
         found[call_id].append(Told(what, ordinal, at, detail))
     return found
+
+
+async def calls_without_beginning(session: AsyncSession, pbx: str, call_ids: Collection[str]) -> set[str]:
+    """Those of these calls whose entry is not stored: who called is not known of them."""
+    entries = select(StoredFact.call_id).where(StoredFact.pbx == pbx, StoredFact.what == "entered")
+    return set(call_ids) - set(await session.scalars(entries.where(StoredFact.call_id.in_(call_ids))))
 
 
 async def store_facts(session: AsyncSession, pbx: str, facts: Iterable[tuple[str, Told]]) -> None:
@@ -68,27 +76,49 @@ async def open_calls(session: AsyncSession, pbx: str) -> dict[str, datetime]:
 async def journal_position(session: AsyncSession, pbx: str) -> Position:
     """Where to read the PBX's journal from; its beginning if it was never read."""
     row = await session.get(JournalPosition, pbx)
-    return Position() if row is None else Position(row.inode, row.offset)
+    return Position() if row is None else Position(row.inode, row.offset, row.began)
 
 
 async def put_journal_position(session: AsyncSession, pbx: str, position: Position, at: datetime) -> None:
     """To be committed together with the facts that make it safe."""
-    values = {"pbx": pbx, "inode": position.inode, "offset": position.offset, "committed_at": at}
-    if not await insert_once(session, JournalPosition, [values], keys=["pbx"]):
-        row = await session.get_one(JournalPosition, pbx)
-        row.inode, row.offset, row.committed_at = position.inode, position.offset, at
+    await _put_position(session, JournalPosition, pbx, position, at)
 
 
 async def purged_position(session: AsyncSession, pbx: str) -> Position:
     """Up to where the callers' tokens in the PBX's journal were overwritten."""
     row = await session.get(JournalPosition, pbx)
-    return Position() if row is None else Position(row.purged_inode, row.purged_offset)
+    return Position() if row is None else Position(row.purged_inode, row.purged_offset, row.purged_began)
 
 
 async def put_purged_position(session: AsyncSession, pbx: str, position: Position) -> None:
     """To be committed once it is on the disk."""
-    values = {"purged_inode": position.inode, "purged_offset": position.offset}
+    values = {"purged_inode": position.inode, "purged_offset": position.offset, "purged_began": position.began}
     await session.execute(update(JournalPosition).where(JournalPosition.pbx == pbx).values(**values))
+
+
+async def queue_log_position(session: AsyncSession, pbx: str) -> tuple[Position, datetime | None]:
+    """Up to where the PBX's queue_log was held against the books, and when that was."""
+    row = await session.get(QueueLogPosition, pbx)
+    return (Position(), None) if row is None else (Position(row.inode, row.offset, row.began), row.committed_at)
+
+
+async def ended_between(session: AsyncSession, pbx: str, since: datetime, until: datetime) -> set[str]:
+    """Ids of the calls that ended after `since`, at `until` at the latest."""
+    statement = select(Call.call_id).where(Call.pbx == pbx, Call.ended_at > since, Call.ended_at <= until)
+    return set(await session.scalars(statement))
+
+
+async def put_queue_log_position(session: AsyncSession, pbx: str, position: Position, at: datetime) -> None:
+    """Once no call before it is to be compared any more."""
+    await _put_position(session, QueueLogPosition, pbx, position, at)
+
+
+async def _put_position(
+    session: AsyncSession, model: type[JournalPosition | QueueLogPosition], pbx: str, position: Position, at: datetime
+) -> None:
+    values = {"inode": position.inode, "offset": position.offset, "began": position.began, "committed_at": at}
+    if not await insert_once(session, model, [{"pbx": pbx, **values}], keys=["pbx"]):
+        await session.execute(update(model).where(model.pbx == pbx).values(**values))
 
 
 async def call_by_id(session: AsyncSession, call_id: str) -> Call | None:
@@ -113,3 +143,41 @@ async def forget_numbers(session: AsyncSession, call_ids: Sequence[str]) -> None
     """The callers' numbers of these calls are gone: a discarded draft leaves counts only."""
     statement = update(Call).where(Call.call_id.in_(call_ids)).values(number=None, number_index=None)
     await session.execute(statement)
+
+
+class End(NamedTuple):
+    """How a call ended, and nothing of who called. `ended_by`, `ended_stage`: words of the field, None: not told."""
+
+    pbx: str
+    call_id: str
+    ended_at: datetime
+    ended_by: str | None
+    ended_stage: str | None
+
+
+#: Who may end a call. A word that is not among them, `system` first of all, is no end that may be.
+_MAY_END = ("caller", "listener", "centre", "closed", "transfer", "fault")
+
+
+def _ended_by() -> ColumnElement[str]:
+    """As text: a word that this version does not know is a finding of the verifier, not an error."""
+    return type_coerce(Call.ended_by, String)
+
+
+async def count_ends(session: AsyncSession) -> dict[str, int]:
+    """Calls that ended, by who ended them; `unknown` where nobody told."""
+    statement = select(_ended_by(), func.count()).where(Call.ended_at.is_not(None)).group_by(Call.ended_by)
+    return {by or "unknown": count for by, count in await session.execute(statement)}
+
+
+async def odd_ends(session: AsyncSession) -> list[End]:
+    """Calls whose end nobody who may end one has told; and those said to be closed after somebody had answered."""
+    ended_by = _ended_by()
+    odd = or_(ended_by.is_(None), ended_by.not_in(_MAY_END), and_(ended_by == "closed", Call.answered_at.is_not(None)))
+    columns = (Call.pbx, Call.call_id, Call.ended_at, ended_by, type_coerce(Call.ended_stage, String))
+    statement = select(*columns).where(Call.ended_at.is_not(None), odd).order_by(Call.ended_at)
+    return [
+        End(pbx, call_id, at, by, stage)
+        for pbx, call_id, at, by, stage in await session.execute(statement)
+        if at is not None
+    ]

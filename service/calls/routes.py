@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import UTC, timedelta
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -9,8 +10,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from service.accounts.rights import Right
 from service.audit.model import Action
 from service.calls import queries
+from service.calls.fold import journey_of
 from service.calls.model import Call
-from service.calls.schemas import CallOut, CallsOut, CallsQuery, CallSummary, Happened, KnownQuery
+from service.calls.schemas import CallOut, CallsOut, CallsQuery, CallSummary, Happened, KnownQuery, QueueVisit
 from service.cases import queries as case_queries
 from service.cases import use_cases as cases
 from service.cases.schemas import Known
@@ -63,7 +65,8 @@ async def call(visit: Visit) -> CallOut:
             raise NotFound("call-unknown", "There is no record of this call.")
         facts = await queries.timeline(session, found.pbx, found.call_id)
     timeline = [Happened(at=fact.at, what=fact.what, detail=dict(fact.detail)) for fact in facts]
-    return CallOut(**_summary(found, visit.app[LIVE]), timeline=timeline)
+    visits = [QueueVisit(**asdict(one)) for one in journey_of(facts).visits]
+    return CallOut(**_summary(found, visit.app[LIVE]), queue_visits=visits, timeline=timeline)
 
 
 @routes.get(
@@ -123,10 +126,16 @@ def _summary(found: Call, live: Live) -> dict[str, object]:
         "answered_at": found.answered_at,
         "ended_at": found.ended_at,
         "result": found.result,
+        "reason": found.reason,
         "ended_by": found.ended_by,
         "listener_id": found.listener_id,
         "listener": person.name if person is not None else None,
         "wait_seconds": found.wait_seconds,
+        "waiting_seconds": found.waiting_seconds,
+        "talk_seconds": found.talk_seconds,
+        "visits": found.visits,
+        "overflows": found.overflows,
+        "overflows_answered": found.overflows_answered,
         "centre": found.centre,
         "department": found.department,
     }

@@ -15,9 +15,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from pbx.facts import PRESUMED, CallEnded, CallEntered, CallFact, EndedBy
 from pbx.journal import Position
 from service.calls import queries
-from service.calls.fold import BY_CENTRE, Told, fold, stage_of, told
+from service.calls.fold import fold, stage_of, told
 from service.calls.model import Call, NumberKind
 from service.calls.numbers import CallerNumbers
+from service.calls.told import Told
+from service.calls.visits import BY_CENTRE
 from service.cases import use_cases as cases
 from service.keys import Keyring
 from service.listeners.model import account_of

@@ -64,6 +64,19 @@ def test_a_page_that_says_cause_31_has_ended_the_conversation(line: Line) -> Non
     assert line.ami.step("ended").words == "ended listener talking"
 
 
+@pytest.mark.parametrize("milliseconds", [0, 5, 40, 300])
+@pytest.mark.parametrize("reason", [END, CRASH], ids=["ended", "lost"])
+def test_a_caller_who_leaves_in_the_instant_of_the_listeners_end_was_not_cut_off_by_us(
+    line: Line, reason: str, milliseconds: int
+) -> None:
+    """The leg's end is the first that Asterisk names; the caller's own goodbye comes while the dialplan looks at it."""
+    caller, phone = _talk(line, "l9")
+    phone.hang_up(reason)
+    time.sleep(milliseconds / 1000)  # what is tested: an instant of that half second
+    caller.leave()
+    assert "system" not in line.ami.step("ended").words
+
+
 def test_a_page_that_only_closes_keeps_the_caller(line: Line) -> None:
     caller, phone = _talk(line, "l9")
     phone.hang_up()

@@ -105,6 +105,24 @@ def test_a_centre_that_does_not_take_the_call_gives_the_caller_back(
     assert caller.lives
 
 
+def test_an_answering_machine_holds_nobody_for_as_long_as_the_clock_was_set_back(telephone: Line) -> None:
+    """As far as the PBX knows: what was set is not told yet, or nobody is there to tell it."""
+    telephone.shorten("centre-press-one")
+    centre = telephone.centre()
+    _waiting(telephone)
+    telephone.withdraw("centre:centre-38")
+    until(lambda: centre.rung, "the centre rings", 20)
+    asked = until(lambda: _asked(telephone), "the machine is asked")
+    telephone.ami.ask("Setvar", Variable="CLOCK_SET", Value="3600")
+    telephone.ami.step("centre-refused centre-38 no-person", timeout=20)
+    assert asked
+
+
+def _asked(line: Line) -> str:
+    """Since when the centre's leg, the second on the trunk, is asked to press 1."""
+    return line.ami.variable("PJSIP/trunk-00000001", "ASKED_AT")
+
+
 def test_a_caller_to_be_given_back_hears_a_word(telephone: Line) -> None:
     ears = Handset()
     telephone.centre(status="486 Busy Here")

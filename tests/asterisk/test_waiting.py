@@ -85,7 +85,7 @@ def test_a_caller_who_gives_up_while_it_rings_has_ended_the_call(line: Line) -> 
     caller = line.caller()
     until(lambda: phone.rung, "the phone rings")
     caller.leave()
-    assert line.ami.step("ended").words == "ended caller waiting"
+    assert line.ami.step("ended").words == "ended caller waiting ringing"
     until(lambda: phone.seen("CANCEL"), "the phone stops ringing")
     assert line.pause_reason("l1") == ""
 

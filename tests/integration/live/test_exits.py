@@ -1,0 +1,469 @@
+"""Every way in which a call can end, made by callers and phones on the real Asterisk: the record says which it was.
+
+One scene for each pair of the closed list (service/calls/exits.py); a pair without a scene fails.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from service.calls.exits import EXITS
+from service.calls.model import Call, Reason, Result
+from tests.integration.live.line import PASSWORD, LiveLine
+from tests.support.keypad import Handset
+from tests.support.sipp import Caller, Phone, number
+from tests.support.wait import until
+from tests.support.witness import Step, Witness
+
+QUEUE_CENTRE, TELEPHONE_CENTRE = "centre-38", "centre-01"
+Pair = tuple[Result, Reason]
+
+
+class Scene:
+    """One call: who takes part in it, and what becomes of it."""
+
+    def __init__(self, line: LiveLine, ami: Witness, stack: contextlib.ExitStack) -> None:
+        self.line, self.ami, self._stack = line, ami, stack
+        self._before = len(ami.steps())
+        self.call = ""
+        self.channel = ""
+        self.caller: Caller
+
+    # --- people
+
+    def rings(self, audio: Handset | None = None, **habits: Any) -> None:
+        """Somebody rings the line."""
+        if audio is not None:
+            self._stack.enter_context(audio)
+        port = self.line.pbx.ports.sip
+        identity = number("+33639980001")
+        self.caller = self._stack.enter_context(
+            Caller(port, self.line.folder, identity=identity, audio=audio, **habits)
+        )
+        entered = until(lambda: self._told("entered"), "the call enters")
+        self.call = entered.call
+        event = self.ami.event("UserEvent", UserEvent="CallStep", CallId=self.call)
+        self.channel = event["Channel"]
+
+    def waits(self, audio: Handset | None = None) -> None:
+        """Somebody rings, and is in the queue."""
+        self.rings(audio)
+        self.step("queued")
+        self.ami.event("QueueCallerJoin", Channel=self.channel)
+
+    def member(self, name: str, queue: str = "national", **habits: Any) -> Phone:
+        """A phone that serves a queue, until the scene is over: then it cannot be reached, and so is not rung.
+
+        The service remembers who served a queue, and lets them in again when somebody else takes them out.
+        """
+        user, sip = f"l{self.line.ids[name]}", self.line.pbx.ports.sip
+        phone = self.line.phone(name, **habits)
+        self._stack.callback(phone.stop)
+        self._stack.callback(lambda: phone.register(sip, user, PASSWORD, expires=0))
+        reply = self.ami.ask("QueueAdd", Queue=queue, Interface=f"PJSIP/{user}")
+        assert reply["Response"] == "Success" or "Already there" in reply["Message"], reply
+        self.ami.ask("QueuePause", Interface=f"PJSIP/{user}", Paused="false")
+        return phone
+
+    def talks(self, name: str = "listener1") -> Phone:
+        """A listener has the caller."""
+        phone = self.member(name)
+        self.rings()
+        self.step("connecting")
+        until(lambda: phone.talks, "the listener talks")
+        return phone
+
+    def talks_with_the_centre(self) -> Phone:
+        """Nobody of the line was free: a person at a centre of this PBX has the caller."""
+        phone = self.member("listener2", QUEUE_CENTRE)
+        self.waits()
+        self.withdraw(QUEUE_CENTRE)
+        self.step("connecting")
+        until(lambda: phone.talks, "the centre talks")
+        return phone
+
+    def takes_the_centres_telephone(self) -> Phone:
+        """Somebody there takes the call, and presses 1."""
+        person = self._stack.enter_context(Handset())
+        centre = self._stack.enter_context(Phone(self.line.folder, port=self.line.pbx.ports.spare[0], audio=person))
+        self.waits()
+        self.withdraw(TELEPHONE_CENTRE)
+        until(lambda: centre.talks, "the centre's telephone is taken", 20)
+        until(lambda: person.reached, "they can be heard")
+        person.press("1")
+        self.step("connecting")
+        return centre
+
+    def loses(self, phone: Phone, name: str) -> None:
+        """The leg is lost, and the phone is not there to be rung again."""
+        phone.register(self.line.pbx.ports.sip, f"l{self.line.ids[name]}", PASSWORD, expires=0)
+        phone.hang_up(reason="Q.850;cause=41")
+        self.step("listener-lost")
+
+    # --- what is done to the call
+
+    def withdraw(self, centre: str = "") -> None:
+        """As the service does for an overflow."""
+        info = f"centre:{centre}" if centre else "ask"
+        self.ami.ask("QueueWithdrawCaller", Queue="national", Caller=self.channel, WithdrawInfo=info)
+        self.step("overflow")
+
+    def cut(self) -> None:
+        """The PBX ends the caller's channel by itself, as nothing of ours may ask for."""
+        self.line.pbx.console(f"channel request hangup {self.channel}")
+
+    def dies(self) -> None:
+        self.line.pbx.kill()
+        self.line.pbx.start_again()
+
+    def step(self, what: str, nth: int = 1) -> Step:
+        return self.ami.step(what, nth=nth, call=self.call, timeout=30)
+
+    def _told(self, what: str) -> Step | None:
+        return next((step for step in self.ami.steps()[self._before :] if step.what == what), None)
+
+    def record(self) -> Call:
+        """Once it has ended."""
+
+        async def read(session: Any) -> Call | None:
+            found: Call | None = await session.scalar(select(Call).where(Call.call_id == self.call))
+            return found
+
+        def look() -> Call | None:
+            found: Call | None = self.line.query(read)
+            return found if found is not None and found.ended_at is not None else None
+
+        return until(look, "the record is complete", 40, every=0.1)
+
+
+# --- the scenes ---------------------------------------------------------------------------------------------------
+
+SCENES: dict[Pair, Callable[[Scene], None]] = {}
+
+
+def scene(result: Result, reason: Reason) -> Callable[[Callable[[Scene], None]], Callable[[Scene], None]]:
+    def keep(play: Callable[[Scene], None]) -> Callable[[Scene], None]:
+        SCENES[result, reason] = play
+        return play
+
+    return keep
+
+
+@scene(Result.ANSWERED, Reason.LISTENER_ENDED)
+def a_listener_ends_the_conversation(it: Scene) -> None:
+    it.talks().hang_up(reason="Q.850;cause=31")
+    until(lambda: it.caller.was_hung_up_on, "the caller is let go")
+
+
+@scene(Result.ANSWERED, Reason.CALLER_ENDED)
+def the_caller_ends_the_conversation(it: Scene) -> None:
+    it.talks()
+    it.caller.leave()
+
+
+@scene(Result.ANSWERED, Reason.CENTRE_ENDED)
+def a_listener_is_lost_and_a_centre_takes_over(it: Scene) -> None:
+    it.loses(it.talks(), "listener1")
+    centre = it.member("listener2", QUEUE_CENTRE)
+    it.step("queued", nth=2)
+    it.ami.event("QueueCallerJoin", Channel=it.channel, after=joined(it, 2))
+    it.withdraw(QUEUE_CENTRE)
+    it.step("connecting", nth=2)
+    until(lambda: centre.talks, "the centre talks")
+    centre.hang_up(reason="Q.850;cause=31")
+
+
+@scene(Result.ANSWERED, Reason.LEFT_AFTER_LOSS)
+def a_listener_is_lost_and_the_caller_leaves(it: Scene) -> None:
+    it.loses(it.talks(), "listener1")
+    it.caller.leave()
+
+
+@scene(Result.ANSWERED, Reason.PBX_DIED)
+def the_pbx_dies_under_a_conversation(it: Scene) -> None:
+    it.talks()
+    it.dies()
+
+
+@scene(Result.ANSWERED, Reason.SYSTEM)
+def the_pbx_ends_a_conversation(it: Scene) -> None:
+    it.talks()
+    it.cut()
+
+
+@scene(Result.CENTRE, Reason.CENTRE_ENDED)
+def a_person_at_a_centres_telephone_ends_the_conversation(it: Scene) -> None:
+    centre = it.takes_the_centres_telephone()
+    it.ami.event("BridgeEnter", Channel=it.channel)
+    centre.hang_up()
+
+
+@scene(Result.CENTRE, Reason.CALLER_ENDED)
+def the_caller_ends_the_conversation_with_a_centre(it: Scene) -> None:
+    it.talks_with_the_centre()
+    it.caller.leave()
+
+
+@scene(Result.CENTRE, Reason.LEFT_AFTER_LOSS)
+def the_centres_person_is_lost_and_the_caller_leaves(it: Scene) -> None:
+    it.loses(it.talks_with_the_centre(), "listener2")
+    it.caller.leave()
+
+
+@scene(Result.CENTRE, Reason.PBX_DIED)
+def the_pbx_dies_under_a_conversation_with_a_centre(it: Scene) -> None:
+    it.talks_with_the_centre()
+    it.dies()
+
+
+@scene(Result.CENTRE, Reason.SYSTEM)
+def the_pbx_ends_a_conversation_with_a_centre(it: Scene) -> None:
+    it.talks_with_the_centre()
+    it.cut()
+
+
+@scene(Result.ABANDONED, Reason.LEFT_WELCOME)
+def the_caller_leaves_in_the_welcome(it: Scene) -> None:
+    it.rings()
+    until(lambda: it.caller.answered, "the line answers")
+    it.caller.leave()
+
+
+@scene(Result.ABANDONED, Reason.LEFT_WAITING)
+def the_caller_leaves_while_they_wait(it: Scene) -> None:
+    it.waits()
+    it.caller.leave()
+
+
+@scene(Result.ABANDONED, Reason.LEFT_RINGING)
+def the_caller_leaves_while_a_phone_rings(it: Scene) -> None:
+    phone = it.member("listener1", ring=30.0)
+    it.rings()
+    until(lambda: phone.rung, "the phone rings")
+    it.caller.leave()
+
+
+@scene(Result.ABANDONED, Reason.LEFT_ASKED)
+def the_caller_leaves_while_they_are_asked_for_a_department(it: Scene) -> None:
+    it.waits()
+    it.withdraw()
+    it.caller.leave()
+
+
+@scene(Result.ABANDONED, Reason.LEFT_CENTRE_RINGING)
+def the_caller_leaves_while_a_centre_rings(it: Scene) -> None:
+    phone = it.member("listener2", QUEUE_CENTRE, ring=30.0)
+    it.waits()
+    it.withdraw(QUEUE_CENTRE)
+    until(lambda: phone.rung, "the centre rings", 20)
+    it.caller.leave()
+
+
+@scene(Result.ABANDONED, Reason.LEFT_AFTER_CENTRE)
+def the_caller_leaves_after_a_centre_was_not_there(it: Scene) -> None:
+    it.waits()
+    it.withdraw(QUEUE_CENTRE)
+    it.step("centre-refused")
+    it.step("queued", nth=2)
+    it.caller.leave()
+
+
+@scene(Result.CLOSED, Reason.NOTICE_HEARD)
+def the_line_is_closed(it: Scene) -> None:
+    with closed(it):
+        it.rings()
+        until(lambda: it.caller.was_hung_up_on, "the line hangs up", 60)
+
+
+@scene(Result.CLOSED, Reason.LEFT_NOTICE)
+def the_line_is_closed_and_the_caller_does_not_hear_it_out(it: Scene) -> None:
+    with closed(it):
+        it.rings()
+        it.step("closed")
+        it.caller.leave()
+
+
+@scene(Result.CLOSED, Reason.PBX_DIED)
+def the_pbx_dies_while_it_says_that_the_line_is_closed(it: Scene) -> None:
+    with closed(it):
+        it.rings()
+        it.step("closed")
+        it.dies()
+
+
+@scene(Result.CLOSED, Reason.SYSTEM)
+def the_pbx_ends_the_call_while_it_says_that_the_line_is_closed(it: Scene) -> None:
+    with closed(it):
+        it.rings()
+        it.step("closed")
+        it.cut()
+
+
+@scene(Result.FAULT, Reason.PBX_DIED)
+def the_pbx_dies_under_a_waiting_caller(it: Scene) -> None:
+    it.waits()
+    it.dies()
+
+
+@scene(Result.FAULT, Reason.SYSTEM)
+def the_pbx_ends_the_call_of_a_waiting_caller(it: Scene) -> None:
+    it.waits()
+    it.cut()
+
+
+@scene(Result.FAULT, Reason.ENDED_UNHEARD)
+def a_centres_telephone_takes_the_call_and_ends_it_before_the_two_hear_each_other(it: Scene) -> None:
+    """The instant between the two is held open: the shipped dialplan leaves some milliseconds."""
+    file = it.line.pbx.layout.etc / "dialplan" / "overflow.conf"
+    shipped = file.read_text()
+    connecting = " same => n,Gosub(step,s,1(connecting,${centre} ${centre} ${CHANNEL}))\n"
+    assert connecting in shipped
+    try:
+        file.write_text(shipped.replace(connecting, connecting + " same => n,Wait(3)\n"))
+        it.line.pbx.console("dialplan reload")
+        it.takes_the_centres_telephone().hang_up()
+        until(lambda: it.caller.was_hung_up_on, "the caller is let go")
+    finally:
+        file.write_text(shipped)
+        it.line.pbx.console("dialplan reload")
+
+
+def joined(it: Scene, nth: int) -> int:
+    """Where in the witness's events the caller came into a queue for the nth time."""
+
+    def look() -> list[int] | None:
+        found = [
+            place
+            for place, event in enumerate(it.ami.events)
+            if event.get("Event") == "QueueCallerJoin" and event.get("Channel") == it.channel
+        ]
+        return found[nth - 1 :] or None
+
+    return until(look, "the caller is in the queue again", 30)[0]
+
+
+@contextlib.contextmanager
+def closed(it: Scene) -> Iterator[None]:
+    """Whatever the hours say: those the service would set right again."""
+    file = it.line.pbx.layout.etc / "dialplan" / "entry.conf"
+    shipped = file.read_text()
+    asked = 'GotoIf($["${OPEN}" = "0"]?closed,s,1)'
+    assert asked in shipped
+    file.write_text(shipped.replace(asked, "Goto(closed,s,1)"))
+    it.line.pbx.console("dialplan reload")
+    try:
+        yield
+    finally:
+        file.write_text(shipped)
+        it.line.pbx.console("dialplan reload")
+
+
+# --- the tests ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def line(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveLine]:
+    """Nobody is free; one listener is there and paused, so that the service offers no centre by itself."""
+    sections: dict[str, Any] = {"overflow": {"after_seconds": 900, "again_after_seconds": 900}}
+    with LiveLine(tmp_path_factory.mktemp("exits"), listeners=3, site={"overflow_after": 900}, **sections) as line:
+        line.pbx.add_manager("witness", "witness")
+        for prompt in ("centre-called", "centre-offer", "keep-place", "centre-press-one", "reassurance"):
+            _shorten(line.pbx.layout.sounds / "fr" / f"{prompt}.alaw")
+        yield line
+
+
+def _shorten(prompt: Path) -> None:
+    """A tenth of a second of silence: how long it is said matters to nothing here."""
+    prompt.unlink()
+    prompt.with_suffix(".sln16").unlink()
+    prompt.write_bytes(b"\xd5" * 800)
+
+
+@pytest.fixture
+def it(line: LiveLine) -> Iterator[Scene]:
+    with contextlib.ExitStack() as stack:
+        ami = stack.enter_context(Witness(line.pbx.ports.ami, "witness", "witness"))
+        keeper = f"PJSIP/l{line.ids['listener3']}"
+        ami.ask("QueueAdd", Queue="national", Interface=keeper, Paused="true", Reason="training")
+        until(line.ready, "the service is connected", 30)
+        yield Scene(line, ami, stack)
+
+
+def test_every_exit_has_a_scene() -> None:
+    assert set(SCENES) == set(EXITS)
+
+
+@pytest.mark.parametrize("pair", EXITS, ids="-".join)
+def test_the_record_says_how_the_call_ended(it: Scene, pair: Pair) -> None:
+    SCENES[pair](it)
+    record = it.record()
+    assert (record.result, record.reason) == pair
+    answered = record.result in {Result.ANSWERED, Result.CENTRE}
+    assert (record.answered_at is not None) == answered
+    assert (record.talk_seconds is not None) == answered
+    assert record.overflows_answered <= record.overflows == len(it_told(it, "overflow"))
+    assert record.visits == len(it_told(it, "queued"))
+
+
+def it_told(it: Scene, what: str) -> list[Step]:
+    return [step for step in it.ami.steps(it.call) if step.what == what]
+
+
+def test_a_withdrawal_a_rounds_end_and_a_redirect_are_no_abandonment(it: Scene) -> None:
+    """Asterisk says QueueCallerAbandon of each of them: so it does of a caller who gives up."""
+    it.waits()
+    it.withdraw(QUEUE_CENTRE)
+    it.step("centre-refused")
+    abandoned(it, 1)
+    abandoned(it, 2)  # a round is over
+    it.ami.ask("Redirect", Channel=it.channel, Context="waiting", Exten="s", Priority="1")
+    it.step("queued", nth=3)
+    abandoned(it, 3)
+    phone = it.member("listener1")
+    it.step("connecting")
+    until(lambda: phone.talks, "a listener has them")
+    phone.hang_up(reason="Q.850;cause=31")
+    record = it.record()
+    assert (record.result, record.reason) == (Result.ANSWERED, Reason.LISTENER_ENDED)
+    assert (record.visits, record.overflows, record.overflows_answered) == (3, 1, 0)
+
+
+def abandoned(it: Scene, times: int) -> None:
+    """Asterisk said so of this caller, so many times at least."""
+
+    def said() -> bool:
+        events = [event for event in it.ami.events if event.get("Event") == "QueueCallerAbandon"]
+        return len([event for event in events if event["Channel"] == it.channel]) >= times
+
+    until(said, f"QueueCallerAbandon, {times} times", 20)
+
+
+def test_each_visit_is_told_with_its_length_its_rings_and_how_it_ended(it: Scene) -> None:
+    it.waits()
+    busy = it.member("listener1", status="486 Busy Here")
+    until(lambda: busy.rung, "a phone rings in vain")
+    it.ami.ask("QueuePause", Interface=f"PJSIP/l{it.line.ids['listener1']}", Paused="true", Reason="training")
+    it.withdraw(QUEUE_CENTRE)
+    it.step("centre-refused")
+    it.step("queued", nth=2)
+    it.caller.leave()
+    record = it.record()
+    supervisor = it.line.page("supervisor")
+    found = supervisor.must("GET", f"/calls/{it.call}")
+    visits = found["queue_visits"]
+    assert [(visit["queue"], visit["way"], visit["outcome"]) for visit in visits] == [
+        ("national", "queue", "overflow"),
+        (QUEUE_CENTRE, "queue", "refused"),
+        ("national", "queue", "ended"),
+    ]
+    assert visits[0]["rings"] == len(busy.rung) > 0
+    assert [visit["rings"] for visit in visits[1:]] == [0, 0]
+    apart = sum(visit["seconds"] for visit in visits)
+    assert apart <= record.waiting_seconds == pytest.approx(record.wait_seconds, abs=0.01)
+    assert (found["result"], found["reason"]) == ("abandoned", "left-after-centre")
