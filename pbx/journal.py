@@ -7,132 +7,68 @@ reading, until it is whole.
 
 from __future__ import annotations
 
-import logging
-import os
 import re
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import msgspec
 
+from pbx import journal_file
 from pbx.calls import CallTracker, LiveCall
 from pbx.channels import interface_of
 from pbx.events import BridgeEntered, BridgeLeft, CallStep, Event, LegGone, RingBegan
 from pbx.facts import CallFact
+from pbx.journal_file import FaultKind, KeptLog, Line, Note, Position, Redaction, ignore
 from pbx.parse import LAST_INSTANT
+from pbx.steady import JUMP
 
-log = logging.getLogger(__name__)
+__all__ = ["JournalReplay", "Position", "parse_line", "purge", "read"]
 
-
-@dataclass(frozen=True, slots=True)
-class Position:
-    """How far a journal was read: `inode` of the file and `offset` in it, so that a rotation is noticed."""
-
-    inode: int = 0
-    offset: int = 0
+#: Asterisk's own words for a time, in seconds.
+_INSTANT = re.compile(rb'"eventtime":\s*"(\d{1,11})(?:\.(\d{1,9}))?"')
+#: A line begins so; a second beginning within one is what follows a half line.
+_BEGINS = b'{"eventtime":'
 
 
-def read(path: Path, position: Position, limit_bytes: int = 1 << 20) -> tuple[list[Event], Position]:
+def of(path: Path) -> KeptLog:
+    """The journal that Asterisk writes to `path`."""
+    return KeptLog(path, _INSTANT)
+
+
+def read(
+    path: Path, position: Position, limit_bytes: int = 1 << 20, *, pbx: str = "", note: Note = ignore
+) -> tuple[list[Event], Position]:
     """The events written since `position`, from at most `limit_bytes` (but one whole line at least).
 
-    Call it again until the position stays. A file that was rotated away is read to its end first, when it still lies
-    beside the new one under a name that begins with the journal's; a new file is read from its beginning. No journal
-    yet: no events.
+    Call it again until the position stays (`journal_file.read` says what becomes of rotated files). `pbx`: lines of an
+    Asterisk with another name are not ours. `note`: told of everything that could not be used. Raises OSError.
     """
-    rotated = _rotated(path, position)
-    if rotated is not None:
-        events, offset = _read_file(rotated, position.offset, limit_bytes)
-        if offset > position.offset:
-            return events, Position(position.inode, offset)
-    try:
-        inode = path.stat().st_ino
-    except FileNotFoundError:
-        return [], position
-    start = position.offset if inode == position.inode else 0
-    events, offset = _read_file(path, start, limit_bytes)
-    return events, Position(inode, offset)
+    lines, after = journal_file.read(of(path), position, limit_bytes, note)
+    events = (_event(line, pbx, note) for line in lines)
+    return [event for event in events if event is not None], after
 
 
-def _rotated(path: Path, position: Position) -> Path | None:
-    """The file of `position` under its new name."""
-    if not position.inode or not path.parent.is_dir():
-        return None
-    with os.scandir(path.parent) as entries:
-        for entry in entries:
-            if entry.name != path.name and entry.name.startswith(path.name) and entry.inode() == position.inode:
-                return Path(entry.path)
-    return None
-
-
-def _read_file(path: Path, offset: int, limit_bytes: int) -> tuple[list[Event], int]:
-    with path.open("rb") as journal:
-        if os.fstat(journal.fileno()).st_size < offset:
-            offset = 0  # emptied in place
-        journal.seek(offset)
-        data = _whole_lines(journal, limit_bytes)
-    events = (parse_line(line) for line in data.splitlines())
-    return [event for event in events if event is not None], offset + len(data)
-
-
-def _whole_lines(journal: BinaryIO, limit_bytes: int) -> bytes:
-    """At most `limit_bytes`, cut after the last line end; a single line longer than that is read whole."""
-    data = journal.read(limit_bytes)
-    end = data.rfind(b"\n") + 1
-    if not end and len(data) == limit_bytes:
-        data += journal.readline()
-        end = len(data) if data.endswith(b"\n") else 0
-    return data[:end]
+def end(path: Path) -> Position | None:
+    """Where the journal ends now; None while there is none. Raises OSError."""
+    return journal_file.end(of(path))
 
 
 # --- what was read needs no caller any more -------------------------------------------------------------------------
 
 #: a caller's number in the step `entered`, encrypted under a key that lies on the PBX (dialplan/guard.conf)
-_TOKEN = re.compile(rb" entered ([0-9A-Za-z]+\.[0-9A-Za-z]+\.[0-9A-Za-z+/=\\]+) ")
-_PURGED = b"purged"
+_TOKEN = Redaction(
+    re.compile(rb" entered ([0-9A-Za-z]+\.[0-9A-Za-z]+\.[0-9A-Za-z+/=\\]+) "),
+    b"purged",
+)
 
 
 def purge(path: Path, done: Position, until: Position, limit_bytes: int = 1 << 20) -> Position:
     """Overwrite the callers' tokens of at most `limit_bytes` between `done` and `until`; up to where it is done now.
 
-    Call it again until the position stays. In place: every line keeps its place and length, and Asterisk, which opens
-    the file anew for each line, goes on. On the disk before this returns. A token becomes `purged…`: it opens as
-    unreadable. When `until` lies in another file than `done`, all of the former was read, if it is still there.
+    Call it again until the position stays. A token becomes `purged…`: it opens as unreadable. Raises OSError.
     """
-    if done.inode and done.inode != until.inode:
-        former = _rotated(path, done)
-        if former is not None:
-            offset = _purge_file(former, done.offset, former.stat().st_size, limit_bytes)
-            if offset > done.offset:
-                return Position(done.inode, offset)
-        done = Position(until.inode, 0)
-    if not done.inode:
-        done = Position(until.inode, 0)
-    found = path if path.exists() and path.stat().st_ino == until.inode else _rotated(path, until)
-    if found is None:
-        return until
-    return Position(until.inode, _purge_file(found, done.offset, until.offset, limit_bytes))
-
-
-def _purge_file(path: Path, start: int, end: int, limit_bytes: int) -> int:
-    """Up to the last line end before `end`: how far it came."""
-    with path.open("r+b") as file:
-        if os.fstat(file.fileno()).st_size < start:
-            start = 0  # emptied in place
-        file.seek(start)
-        data = file.read(min(end - start, limit_bytes)) if end > start else b""
-        if len(data) == limit_bytes and b"\n" not in data:
-            data += file.readline()
-        whole = data[: data.rfind(b"\n") + 1]
-        found = list(_TOKEN.finditer(whole))
-        for token in found:
-            file.seek(start + token.start(1))
-            file.write(_PURGED.ljust(len(token[1]), b"-")[: len(token[1])])
-        if found:
-            file.flush()
-            os.fsync(file.fileno())
-    return start + len(whole)
+    return journal_file.redact(of(path), done, until, limit_bytes, _TOKEN)
 
 
 # --- one line ---------------------------------------------------------------------------------------------------------
@@ -156,32 +92,63 @@ class _Extra(msgspec.Struct, frozen=True, gc=False):
     bridge_id: str = ""
 
 
+_Make = Callable[[_Line, float, _Extra], Event]
 _line = msgspec.json.Decoder(_Line)
 _extra = msgspec.json.Decoder(_Extra)
 
 
 def parse_line(line: bytes) -> Event | None:
     """A line as an event; None for what the tracker does not need, and for a line that cannot be read."""
+    return _event(Line("", 0, line), "", ignore)
+
+
+def _event(line: Line, pbx: str, note: Note) -> Event | None:
+    """A line that begins within another is what was written after a half one."""
+    second = line.data.rfind(_BEGINS)
+    if second > 0:
+        note(line.fault(FaultKind.HALF))
+        line = Line(line.file, line.offset, line.data[second:])
     try:
-        found = _line.decode(line)
+        found = _line.decode(line.data)
+    except UnicodeDecodeError:
+        note(line.fault(FaultKind.NOT_TEXT))
+    except msgspec.ValidationError:
+        note(line.fault(FaultKind.OTHER_SHAPE))
+    except msgspec.DecodeError:
+        note(line.fault(FaultKind.NOT_JSON))
+    else:
         make = _EVENTS.get(found.eventtype)
-        if make is None:
-            return None
-        extra = _extra.decode(found.eventextra) if found.eventextra else _Extra()
+        if make is not None:
+            return _made(line, found, make, pbx, note)
+    return None
+
+
+def _made(line: Line, found: _Line, make: _Make, pbx: str, note: Note) -> Event | None:
+    try:
         at = float(found.eventtime)
-        return make(found, at, extra) if 0.0 <= at < LAST_INSTANT else None
+    except ValueError:
+        at = -1.0
+    if not 0.0 <= at < LAST_INSTANT:
+        note(line.fault(FaultKind.NO_INSTANT))
+        return None
+    if pbx and found.uniqueid.rpartition("-")[0] != pbx:
+        note(line.fault(FaultKind.OTHER_PBX))
+        return None
+    try:
+        return make(found, at, _extra.decode(found.eventextra) if found.eventextra else _Extra())
     except (msgspec.DecodeError, ValueError):
-        # Nothing of the line is logged: it may be anything.
-        log.error("a line of the journal could not be read")  # noqa: TRY400
+        note(line.fault(FaultKind.NO_STEP))
         return None
 
 
 def _step(line: _Line, at: float, extra: _Extra) -> Event:
-    call_id, n, what, *detail = extra.extra.split(" ", 3)
+    call_id, number, what, *detail = extra.extra.split(" ", 3)
+    n, _, set_by = number.partition("@")
     return CallStep(
         at=at,
         call_id=call_id,
         n=int(n),
+        set_by=int(set_by or 0),
         what=what,
         detail=detail[0] if detail else "",
         channel=line.channame,
@@ -234,7 +201,7 @@ def _hangup(line: _Line, at: float, extra: _Extra) -> Event:
     )
 
 
-_EVENTS: dict[str, Callable[[_Line, float, _Extra], Event | None]] = {
+_EVENTS: dict[str, _Make] = {
     "STEP": _step,
     "RING": _ring,
     "BRIDGE_ENTER": _bridge_enter,
@@ -249,6 +216,9 @@ class JournalReplay:
     def __init__(self, pbx: str) -> None:
         self.pbx = pbx
         self._calls = CallTracker(pbx)
+        self._set_by = 0  #: as the last step said
+        self._set_back = 0.0  #: beyond that, as the lines themselves show
+        self._newest = 0.0
         self._handlers: dict[type[Event], Callable[[Any], list[CallFact]]] = {
             CallStep: self._calls.step,
             RingBegan: self._calls.ring,
@@ -267,8 +237,25 @@ class JournalReplay:
         for event in events:
             handler = self._handlers.get(type(event))
             if handler is not None:
-                facts += handler(event)
+                facts += handler(self._steadied(event))
         return facts
+
+    def _steadied(self, event: Event) -> Event:
+        """With its instant on the steady clock, as live: what the PBX's clock was set by is taken off.
+
+        Lines are written in order. A clock that is set back shows in them by itself; one that is set forward shows only
+        when the service was there to say so. When no call lives, steady time may begin anew.
+        """
+        if not self._calls.calls:
+            self._set_back = self._newest = 0.0
+        if isinstance(event, CallStep) and event.set_by != self._set_by:
+            self._set_by, self._set_back, self._newest = event.set_by, 0.0, 0.0
+        at = event.at - self._set_by - self._set_back
+        if at < self._newest - JUMP:
+            self._set_back -= self._newest - at
+            at = self._newest
+        self._newest = max(self._newest, at)
+        return event if at == event.at else msgspec.structs.replace(event, at=at)
 
     @property
     def calls(self) -> dict[str, LiveCall]:

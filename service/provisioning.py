@@ -44,6 +44,8 @@ class Provisioning:
         self._fresh = False
         #: set while the PBX has all that it needs
         self.done = asyncio.Event()
+        #: held while it is being told
+        self.at_work = asyncio.Lock()
 
     def connected(self) -> None:
         """The PBX is there (again): it may have lost what it knew."""
@@ -57,7 +59,8 @@ class Provisioning:
             pause = LOOK_SECONDS
             if self._link.connected:
                 try:
-                    await self._synchronise()
+                    async with self.at_work:
+                        await self._synchronise()
                 except (CommandRefused, NotConnected, OutcomeUnknown, ServiceError, SetupError) as error:
                     _log.warning("the PBX is not up to date", action="provisioning-failed", error=error.id)
                     pause = RETRY_SECONDS

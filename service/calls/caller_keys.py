@@ -34,6 +34,13 @@ class CallerKeys:
         """Is it time for a new key, or has the PBX not got the current one yet?"""
         return not self._handed_over or self._is_old(self._made_at)
 
+    def as_handed_over(self) -> dict[str, str]:
+        """What AstDB should hold in the family `line`; empty while the PBX got no key."""
+        if self._current is None or not self._handed_over:
+            return {}
+        key_id, key = self._current
+        return {"caller_key": key, "caller_key_id": key_id}
+
     async def rotate(self) -> None:
         """Committed here before the PBX gets it: no number is ever encrypted with a key that we do not have.
 

@@ -12,7 +12,9 @@ from typing import Any
 from service.cases.schemas import Known
 
 ANONYMOUS = Known(number="anonymous", shielded=False, contacts=0, last_contact_at=None, cases=[])
-#: not looked up yet, or not for this listener
+#: not looked up yet, or the database does not say: that it is the first time is not known
+UNAVAILABLE = Known(number="unavailable", shielded=False, contacts=0, last_contact_at=None, cases=[])
+#: not looked up yet for this listener: one case is closed to them, which they must not tell from there being none
 UNKNOWN = Known(number="unknown", shielded=False, contacts=0, last_contact_at=None, cases=[])
 
 

@@ -7,8 +7,9 @@ from the PBX's own journal, from a position that is committed together with the 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,9 +19,11 @@ from typing import Any, Final
 import structlog
 from sqlalchemy.exc import DataError, IntegrityError, ProgrammingError
 
+from pbx import journal
 from pbx.facts import CallFact, Fact, PbxConnected
 from pbx.journal import Position
 from service.calls import queries, replay, use_cases
+from service.calls.log_faults import LogFaults
 from service.calls.positions import SafePlaces
 from service.calls.replay import JournalUnreadable
 from service.calls.use_cases import Archive, Recorded
@@ -32,6 +35,8 @@ from service.store.engine import Store
 QUEUE_LIMIT: Final = 2_000
 #: facts stored in one transaction, about
 TRANSACTION_FACTS: Final = 500
+#: after a commit, facts are gathered this long: a calm line's are stored at once, a busy line's share a transaction
+GATHER_SECONDS: Final = 0.05
 #: a place in the journal is safe when the PBX was heard so much later: a connection that died is noticed in 3 s
 QUIET_SECONDS: Final = 30.0
 #: the place is committed this often while nothing happens
@@ -40,6 +45,10 @@ _RETRY_FIRST_SECONDS: Final = 0.2
 _RETRY_MOST_SECONDS: Final = 5.0
 #: until a journal that could not be read is tried again
 JOURNAL_RETRY_SECONDS: Final = 10.0
+#: The PBX writes a line of its journal a moment after it tells the same (later when its machine is busy). A call that
+#: lives and whose beginning was not in the journal yet is looked for again: so long after, and so often at most
+LATE_LINES_SECONDS: Final = 1.0
+LATE_LINES_TRIES: Final = 5
 
 #: faults of one call's facts, or of ours: trying again would not help. Everything else is the database's absence
 #: (and of keys, `_may_pass` says which)
@@ -103,11 +112,19 @@ class Recorder:
         self._places = SafePlaces()
         self._open: dict[str, float] = {}
         self._must_replay = False
-        self._replay_not_before: float | None = None  #: monotonic; None unless the journal could not be read
+        self._replay_not_before: float | None = None  #: monotonic; None unless the journal is to be read again
+        self.journal_unreadable = False  #: the journal could not be read the last time, and is tried again
+        self._late_tries = 0  #: readings of the journal in a row that did not find the beginning of a live call
         self._last_at: float | None = None
         self._quiet_at: float = 0.0  #: monotonic
+        self._stored_at = float("-inf")  #: monotonic
         self._committed: Position | None = None
+        self._since: deque[float] = deque()  #: monotonic: when each batch was offered that is not stored yet
         self.replays = 0  #: how often the journal was read to its end
+        self.faults = LogFaults(archive.pbx)  #: what of the journal could not be used
+        self.facts_stored = 0  #: those of the journal too, also where they were stored before
+        #: monotonic, since when the store refuses what is offered, and its last word; None: it does not
+        self.refused: tuple[float, Exception] | None = None
 
     # --- in: never waits
 
@@ -127,6 +144,7 @@ class Recorder:
     def _put(self, item: Item) -> None:
         try:
             self._queue.put_nowait(item)
+            self._since.append(time.monotonic())
             if isinstance(item, list):
                 self._queued.update(fact.call_id for fact in item)
         except asyncio.QueueFull:
@@ -136,11 +154,10 @@ class Recorder:
 
     def sample(self, now: float) -> None:
         """Note how long the journal is. `now`: epoch seconds on the PBX's clock. Once a second."""
-        try:
-            status = self._journal.stat()
-        except OSError:
-            return
-        self._places.sample(now, Position(status.st_ino, status.st_size))
+        with contextlib.suppress(OSError):
+            place = journal.end(self._journal)
+            if place is not None:
+                self._places.sample(now, place)
 
     def heard(self, at: float) -> None:
         """The PBX was heard at `at` (its clock), and all that it said was offered. While it is connected, each second.
@@ -152,9 +169,29 @@ class Recorder:
             self._put(Quiet(at - QUIET_SECONDS))
 
     @property
+    def complete(self) -> bool:
+        """All that the PBX told is stored, what it wrote while nobody listened too."""
+        return self.replays > 0 and not self._must_replay and self._queue.empty()
+
+    @property
+    def journal_faults(self) -> int:
+        """Lines and files of the journal that could not be used since the service started."""
+        return self.faults.total
+
+    @property
     def behind(self) -> int:
         """Batches that wait for the database."""
         return self._queue.qsize()
+
+    @property
+    def unstored(self) -> int:
+        """Batches that are not stored yet: those that wait, and those that are being stored."""
+        return len(self._since)
+
+    @property
+    def waits_since(self) -> float | None:
+        """Monotonic: when the oldest batch was offered that is not stored yet; None: all is."""
+        return self._since[0] if self._since else None
 
     async def settled(self) -> None:
         """All that was offered until now is stored."""
@@ -173,6 +210,7 @@ class Recorder:
             finally:
                 for item in items:
                     self._queue.task_done()
+                    self._since.popleft()
                     if isinstance(item, list):
                         self._queued.subtract(fact.call_id for fact in item)
                 self._queued += Counter()  # drops what is at zero
@@ -185,6 +223,7 @@ class Recorder:
                 items = [await self._queue.get()]
         except TimeoutError:
             return []
+        await asyncio.sleep(max(0.0, self._stored_at + GATHER_SECONDS - time.monotonic()))
         facts = _size(items[0])
         while facts < TRANSACTION_FACTS and not self._queue.empty():
             item = self._queue.get_nowait()
@@ -195,9 +234,10 @@ class Recorder:
     async def _store_items(self, items: list[Item]) -> None:
         facts = [fact for item in items if isinstance(item, list) for fact in item]
         if any(isinstance(item, PbxConnected) for item in items):
-            self._must_replay = True
+            self._must_replay, self._late_tries = True, 0
         if facts:
             await self._patiently(self._store_facts, facts)
+            self._stored_at = time.monotonic()
         ended = [item for item in items if isinstance(item, WritingEnded)]
         if ended:
             await self._patiently(self._end_writing, ended)
@@ -240,6 +280,7 @@ class Recorder:
             if safe is not None:
                 await queries.put_journal_position(session, self._archive.pbx, safe, datetime.now(UTC))
         self._committed = safe or self._committed
+        self.facts_stored += len(facts)
         self._note_open(recorded)
         if last_at is not None:
             self._last_at = last_at
@@ -287,15 +328,17 @@ class Recorder:
         try:
             await self._replay_once()
         except JournalUnreadable as error:
-            if self._replay_not_before is None:
+            if not self.journal_unreadable:
                 _log.error(
                     "the PBX's journal cannot be read: check the rights on it and its disk",
                     action="journal-unreadable",
                     error=type(error.__cause__).__name__,
                 )
+            self.journal_unreadable = True
             self._replay_not_before = time.monotonic() + JOURNAL_RETRY_SECONDS
         else:
-            self._replay_not_before = None
+            self.journal_unreadable = False
+            self._replay_not_before = time.monotonic() + LATE_LINES_SECONDS if self._must_replay else None
 
     def _replay_pause(self) -> float:
         """Seconds until the journal may be tried again."""
@@ -307,6 +350,7 @@ class Recorder:
             live_before = set(self._live())
             await replay.run(self)
             await self._end_vanished(live_before)
+            await self._look_for_late_lines(live_before)
         except BaseException:
             self._must_replay = True
             raise
@@ -320,6 +364,16 @@ class Recorder:
             recorded = await use_cases.end_vanished(session, self._archive, gone)
         self._open = {call: at.timestamp() for call, at in stored_open.items() if call in live}
         await self._announce(recorded)
+
+    async def _look_for_late_lines(self, live: Collection[str]) -> None:
+        """Who called is told by a call's beginning alone: what is not there yet is read again, before it is purged."""
+        async with self._store.reading() as session:
+            headless = await queries.calls_without_beginning(session, self._archive.pbx, live)
+        self._late_tries = self._late_tries + 1 if headless else 0
+        if 0 < self._late_tries <= LATE_LINES_TRIES:
+            self._must_replay = True
+        elif headless:
+            _log.warning("the beginning of a call is not in the journal", action="no-beginning", count=len(headless))
 
     # --- what the replay needs
 
@@ -361,8 +415,9 @@ class Recorder:
         since = time.monotonic()
         while True:
             try:
-                return await work(*args)
+                await work(*args)
             except Exception as error:
+                self.refused = (since if self.refused is None else self.refused[0], error)
                 waited = round(time.monotonic() - since, 1)
                 _log.warning(
                     "facts could not be stored; trying again",
@@ -373,6 +428,9 @@ class Recorder:
                 )
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, _RETRY_MOST_SECONDS)
+            else:
+                self.refused = None
+                return
 
 
 def _may_pass(error: Exception) -> bool:

@@ -11,6 +11,7 @@ from pbx import journal
 from pbx.events import Event
 from pbx.facts import CallEnded, CallEntered, CallFact
 from pbx.journal import JournalReplay, Position
+from pbx.journal_file import Fault
 
 if TYPE_CHECKING:
     from service.calls.recorder import Recorder
@@ -25,24 +26,26 @@ class JournalUnreadable(Exception):
 
 @dataclass(slots=True)
 class _Reading:
-    """`began`: open call → the place where the chunk that first speaks of it starts."""
+    """`began`: open call → which chunk first speaks of it, and where that chunk starts. Chunks are counted in order."""
 
-    start: Position
-    began: dict[str, Position] = field(default_factory=dict)
+    chunk: int = 0
+    began: dict[str, tuple[int, Position]] = field(default_factory=dict)
     places: list[tuple[float, Position]] = field(default_factory=list)
 
-    def note(self, facts: Sequence[CallFact], chunk: Position) -> None:
+    def note(self, facts: Sequence[CallFact], start: Position) -> None:
+        """What a chunk told that starts at `start`."""
+        self.chunk += 1
         if facts:
-            self.places.append((min(fact.at for fact in facts), chunk))
+            self.places.append((min(fact.at for fact in facts), start))
         for fact in facts:
             if isinstance(fact, CallEnded):
                 self.began.pop(fact.call_id, None)
             else:
-                self.began.setdefault(fact.call_id, chunk)
+                self.began.setdefault(fact.call_id, (self.chunk, start))
 
     def safe(self, here: Position) -> Position:
-        """Reading again from there misses no call that is still open here."""
-        return min(self.began.values(), key=lambda place: place.offset, default=here)
+        """Reading again from there misses no call that is still open here, in whichever file it began."""
+        return min(self.began.values(), key=lambda chunk: chunk[0], default=(0, here))[1]
 
 
 async def run(recorder: Recorder) -> None:
@@ -51,20 +54,18 @@ async def run(recorder: Recorder) -> None:
     Raises JournalUnreadable.
     """
     place = await recorder.stored_position()
-    reading = _Reading(place)
+    reading = _Reading()
     tracker = JournalReplay(recorder.pbx)
     live_before = set(recorder.live_calls())
     while True:
         events, after = await _read(recorder, place)
         if after == place:
             break
-        if after.inode != place.inode:
-            reading.began.clear()  # another file: places in the old one say nothing about it
         facts = tracker.feed(events)
         for fact in facts:
             if isinstance(fact, CallEntered):
                 recorder.remember(fact.call_id, fact.caller_token)
-        reading.note(facts, place if after.inode == place.inode else Position(after.inode, 0))
+        reading.note(facts, place if after.inode == place.inode else Position(after.inode, 0, after.began))
         await recorder.store_replayed(facts, reading.safe(after))
         place = after
     presumed = tracker.presume_ended(live_before | set(recorder.live_calls()))
@@ -75,7 +76,14 @@ async def run(recorder: Recorder) -> None:
 
 
 async def _read(recorder: Recorder, place: Position) -> tuple[list[Event], Position]:
+    faults: list[Fault] = []
     try:
-        return await asyncio.to_thread(journal.read, recorder.journal, place, CHUNK_BYTES)
+        return await asyncio.to_thread(_read_on, recorder, place, faults)
     except OSError as error:
         raise JournalUnreadable from error
+    finally:
+        recorder.faults.note(faults)
+
+
+def _read_on(recorder: Recorder, place: Position, faults: list[Fault]) -> tuple[list[Event], Position]:
+    return journal.read(recorder.journal, place, CHUNK_BYTES, pbx=recorder.pbx, note=faults.append)

@@ -326,7 +326,15 @@ async def test_health_is_about_the_process_and_readiness_about_its_parts(open_si
         assert response.status == 200
     async with client.get("/readyz") as response:
         status, body = await answer_of(response)
-    assert (status, body) == (503, {"ready": False, "checks": {"store": "ok", "pbx": "failed"}})
+    assert (status, body) == (
+        503,
+        {
+            "ready": False,
+            "checks": {"store": "ok", "pbx": "failed"},
+            "reasons": ["pbx-does-not-answer"],
+            "alarms": [],
+        },
+    )
 
 
 async def test_the_api_describes_itself(site: Site) -> None:
