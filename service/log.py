@@ -26,14 +26,14 @@ import structlog
 #: Keys whose text may be shown: ids, kinds, states.
 SHOWN: Final = frozenset(
     {
-        "action", "call_id", "centre", "contact", "detail", "endpoint", "error", "error_id", "feature", "host",
+        "action", "call_id", "centre", "contact", "detail", "endpoint", "error", "error_id", "feature", "file", "host",
         "interface", "level", "locale", "logger", "method", "part", "pbx", "queue", "reason", "right", "route",
         "stage", "state", "step", "task", "timestamp", "version", "what",
     }
 )  # fmt: skip
 #: Keys of numbers and of yes or no; text under them is refused.
 FIGURES: Final = frozenset(
-    {"account_id", "batches", "changed", "contact_id", "count", "line", "ms", "seconds", "seq"}
+    {"account_id", "batches", "changed", "contact_id", "count", "line", "ms", "offset", "seconds", "seq"}
 )  # fmt: skip
 _NEVER: Final = frozenset(
     {"address", "body", "caller", "email", "name", "notes", "number", "password", "phone", "secret", "text", "token"}

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from typing import Final, TypeAlias
 
 from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
 
 from service.http import headers
 from service.http.errors import errors
@@ -15,10 +18,15 @@ from service.http.openapi import describe
 from service.http.options import HttpOptions
 from service.http.pages import pages
 from service.http.routing import Route, RouteTable, all_routes
-from service.http.system import Check, system
+from service.http.system import HEALTH, Check, Health, NoHealth, system
 from service.http.throttle import Throttle
 from service.keys import Keyring
 from service.store.engine import Store
+
+#: method, route as declared, status, seconds
+Answered: TypeAlias = Callable[[str, str, int, float], None]
+_SWITCHED: Final = 101  #: to a live socket
+_CLIENT_WENT: Final = 499  #: as nginx has it: nobody waited for the answer
 
 
 class UndeclaredRoute(Exception):
@@ -41,14 +49,19 @@ def create_app(
     options: HttpOptions,
     readiness: Mapping[str, Check] | None = None,
     publish: Publish = _to_nobody,
+    health: Health | None = None,
+    answered: Answered | None = None,
     clock: Callable[[], datetime] = _now,
 ) -> web.Application:
     """The application over an upgraded store.
 
     `readiness`: further checks of /readyz, by name. `publish`: called with ContactChanged and SessionEnded after their
     commit; must not block. `tables`: of all features; the app refuses to start with any route that is not declared.
+    `health`: for /readyz and /metrics. `answered`: told of each request (method, route, status, seconds).
     """
-    app = web.Application(middlewares=[errors], client_max_size=options.max_body_bytes)
+    around = [errors] if answered is None else [_timed(answered), errors]
+    app = web.Application(middlewares=around, client_max_size=options.max_body_bytes)
+    app[HEALTH] = health or NoHealth()
     app[STORE], app[KEYRING], app[OPTIONS], app[PUBLISH], app[CLOCK] = store, keyring, options, publish, clock
     app[THROTTLE] = Throttle()
     headers.install(app)
@@ -64,6 +77,28 @@ def create_app(
 
     app.on_startup.append(refuse_undeclared)
     return app
+
+
+def _timed(answered: Answered) -> Middleware:
+    """Tells how each request went. A live socket lasts as long as its page: that is no answer's time."""
+
+    @web.middleware
+    async def timed(request: web.Request, handler: Handler) -> web.StreamResponse:
+        started, status = time.perf_counter(), _CLIENT_WENT
+        try:
+            response = await handler(request)
+            status = response.status
+        except web.HTTPException as error:
+            status = error.status
+            raise
+        finally:
+            if status != _SWITCHED:
+                resource = request.match_info.route.resource
+                route = resource.canonical if resource is not None else "none"
+                answered(request.method, route, status, time.perf_counter() - started)
+        return response
+
+    return timed
 
 
 def _register(app: web.Application, route: Route) -> object:

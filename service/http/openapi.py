@@ -129,6 +129,7 @@ def errors_of(route: Route) -> dict[int, list[str]]:
     found: list[tuple[int, str]] = []
     if route.need is not PUBLIC:
         found += [(401, "not-signed-in"), (401, "another-account")]
+        found += [] if route.in_contact else [(403, "account-ended")]
     if route.method != "GET" or route.websocket:
         found.append((403, "origin-refused"))
     if not isinstance(route.need, Open):

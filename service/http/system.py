@@ -1,25 +1,65 @@
-"""Whether the service lives, whether it can work, and what its API looks like."""
+"""Whether the service lives, whether it can work, its figures, and what its API looks like."""
 
 from __future__ import annotations
 
 import asyncio
+import hmac
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Literal, TypeAlias
+from typing import Any, Final, Literal, Protocol, TypeAlias
+from urllib.parse import urlsplit
 
 import structlog
-from aiohttp import web
+from aiohttp import hdrs, web
 
+from service.errors import Forbidden
+from service.http.keys import OPTIONS
+from service.http.options import HttpOptions, is_trusted, parsed_address
 from service.http.routing import PUBLIC, Reach, RouteTable, Visit
 
 #: Returns when the part works, raises when it does not.
 Check: TypeAlias = Callable[[], Awaitable[None]]
-_CHECK_SECONDS = 3.0
+#: a part that does not answer by then does not answer: whoever asks has limits, too
+_CHECK_SECONDS = 2.0
 _NOTHING = "tells nothing about anybody"
+#: a request with one of these came through somebody else
+_FORWARDED: Final = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-IP", "Via")
 _log = structlog.get_logger(__name__)
 
 
+class Health(Protocol):
+    """How the service is, as the watch sees it (service/health)."""
+
+    def alarms(self) -> list[str]:
+        """Ids of the alarms that last."""
+
+    def reasons(self) -> list[str]:
+        """Ids of those because of which the service cannot work."""
+
+    def figures(self) -> bytes:
+        """In Prometheus's text form, without anybody in it."""
+
+
+class NoHealth:
+    """Where nobody watches."""
+
+    def alarms(self) -> list[str]:
+        """None are known."""
+        return []
+
+    def reasons(self) -> list[str]:
+        """None are known."""
+        return []
+
+    def figures(self) -> bytes:
+        """None are known."""
+        return b""
+
+
+HEALTH: web.AppKey[Health] = web.AppKey("health", Health)
+
+
 def system(checks: Mapping[str, Check], description: Mapping[str, Any]) -> list[RouteTable]:
-    """/healthz and /readyz for whoever supervises the process; /api/v1/openapi.json for whoever programs."""
+    """/healthz, /readyz and /metrics for whoever supervises the process; /api/v1/openapi.json for whoever programs."""
     root = RouteTable("system", prefix="")
     api = RouteTable("system")
 
@@ -29,13 +69,33 @@ def system(checks: Mapping[str, Check], description: Mapping[str, Any]) -> list[
         return web.json_response({"status": "ok"})
 
     @root.raw("/readyz", right=PUBLIC, reach=Reach.NOBODY, audits=_NOTHING)
-    async def ready(_visit: Visit) -> web.StreamResponse:
-        """Store and PBX answer."""
+    async def ready(visit: Visit) -> web.StreamResponse:
+        """Store and PBX answer, and what happens is stored. `reasons`: why not; `alarms`: all that last, by id."""
         names = list(checks)
         results = await asyncio.gather(*(_run(name, checks[name]) for name in names))
-        good = all(result == "ok" for result in results)
+        watch = visit.app[HEALTH]
+        alarms, reasons = watch.alarms(), watch.reasons()
+        reasons += [f"{name}-does-not-answer" for name, said in zip(names, results, strict=True) if said != "ok"]
         return web.json_response(
-            {"ready": good, "checks": dict(zip(names, results, strict=True))}, status=200 if good else 503
+            {
+                "ready": not reasons,
+                "checks": dict(zip(names, results, strict=True)),
+                "reasons": reasons,
+                "alarms": alarms,
+            },
+            status=503 if reasons else 200,
+        )
+
+    @root.raw("/metrics", right=PUBLIC, reach=Reach.NOBODY, audits=_NOTHING)
+    async def metrics(visit: Visit) -> web.StreamResponse:
+        """Figures for Prometheus: from this machine itself, or with the token of the settings."""
+        check_reader_of_figures(visit.request, visit.app[OPTIONS])
+        return web.Response(
+            body=visit.app[HEALTH].figures(),
+            headers={
+                hdrs.CONTENT_TYPE: "text/plain; version=0.0.4; charset=utf-8",
+                hdrs.CACHE_CONTROL: "no-store",
+            },
         )
 
     @api.raw("/openapi.json", right=PUBLIC, reach=Reach.NOBODY, audits=_NOTHING)
@@ -44,6 +104,35 @@ def system(checks: Mapping[str, Check], description: Mapping[str, Any]) -> list[
         return web.json_response(description)
 
     return [root, api]
+
+
+def check_reader_of_figures(request: web.Request, options: HttpOptions) -> None:
+    """How many people wait and work is nobody's business outside. Forbidden `metrics-refused`.
+
+    With a token in the settings, whoever has it. Without, this machine alone: the connection itself must come from
+    loopback. A proxy on this machine comes from there, too; so whatever was forwarded, asks for another name than this
+    machine's own, or comes from a trusted proxy, is refused. What a proxy says of its client counts for nothing.
+    """
+    if options.metrics_token:
+        scheme, _, token = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
+        if scheme.lower() == "bearer" and hmac.compare_digest(token.strip().encode(), options.metrics_token.encode()):
+            return
+        raise Forbidden("metrics-refused", "Send the token of [metrics] as `Authorization: Bearer …`.")
+    peer = request.transport.get_extra_info("peername") if request.transport is not None else None
+    address = parsed_address(str(peer[0])) if isinstance(peer, tuple) and peer else None
+    forwarded = any(name in request.headers for name in _FORWARDED)
+    if address is None or not address.is_loopback or forwarded or is_trusted(str(address), options):
+        raise _refused()
+    host = urlsplit(f"//{request.host}").hostname or ""
+    asked = parsed_address(f"[{host}]" if ":" in host else host)
+    if host != "localhost" and (asked is None or not asked.is_loopback):
+        raise _refused()
+
+
+def _refused() -> Forbidden:
+    return Forbidden(
+        "metrics-refused", "Ask on the machine itself, past any proxy; or set a token in [metrics] of the settings."
+    )
 
 
 async def _run(name: str, check: Check) -> Literal["ok", "failed"]:

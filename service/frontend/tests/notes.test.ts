@@ -76,6 +76,29 @@ afterEach(() => {
 const time = (milliseconds: number): Promise<unknown> => vi.advanceTimersByTimeAsync(milliseconds);
 
 describe("notes", () => {
+  test("stay said to be unsaved while the service tries for seconds, until they are saved", async () => {
+    draft.bind(7);
+    await vi.advanceTimersByTimeAsync(0);
+    service.status = 503;
+    draft.type("Elle rappelle.");
+    await vi.advanceTimersByTimeAsync(SAVE_AFTER_MS);
+    expect(draft.state.value).toBe("waiting");
+    service.status = null;
+    const save = service.saveNotes.bind(service);
+    service.saveNotes = async (...sent) => {
+      await new Promise((done) => setTimeout(done, 5_000));
+      return save(...sent);
+    };
+    const seen = new Set<string>();
+    for (let second = 0; second < 30 && service.saves.length === 0; second += 1) {
+      await vi.advanceTimersByTimeAsync(500);
+      if (service.saves.length === 0) seen.add(draft.state.value);
+    }
+    expect([...seen]).toEqual(["waiting"]);
+    await vi.advanceTimersByTimeAsync(0);
+    expect(draft.state.value).toBe("saved");
+  });
+
   test("are saved within a second of the first letter, however long the person types", async () => {
     draft.bind(7);
     await time(0);

@@ -59,6 +59,12 @@ describe("what the listener sees", () => {
     expect(mode({ connected: false, me: told("talking"), ended: ended("lost") })).toBe("reconnecting");
   });
 
+  test("who is paused because their telephone refused every call is told so, with the service and without", () => {
+    expect(mode({ me: told("paused", "fault") })).toBe("fault");
+    expect(mode({ connected: false, me: told("paused", "fault") })).toBe("fault");
+    expect(mode({ me: told("paused", "meal") })).toBe("paused");
+  });
+
   test("without the service, a call that ended leads to writing-up", () => {
     expect(mode({ connected: false, me: told("talking"), ended: ended("other-side") })).toBe("wrap-up");
     expect(mode({ connected: false, me: null, ended: ended("listener") })).toBe("wrap-up");

@@ -32,6 +32,15 @@ export function whenUnauthenticated(callback: (errorId: string) => void): void {
   onUnauthenticated = callback;
 }
 
+let onConfined: () => void = () => {};
+
+/** Called when the service says that the session has lost rights: the account was closed, or a second step is asked. */
+export function whenConfined(callback: () => void): void {
+  onConfined = callback;
+}
+
+const CONFINED: readonly string[] = ["account-ended", "second-step-missing"];
+
 /** The page's session, as far as requests are concerned. `account`: in whose name it asks; null: nobody's. */
 export interface Asking {
   readonly account: () => number | null;
@@ -51,6 +60,7 @@ export async function request<T>(method: Method, path: string, body?: unknown): 
   if (response.ok) return (await readJson(response)) as T;
   const error = refusal(response.status, await readJson(response));
   if (response.status === 401 && path !== "/session") onUnauthenticated(error.id);
+  if (response.status === 403 && CONFINED.includes(error.id)) onConfined();
   throw error;
 }
 

@@ -4,6 +4,23 @@
  */
 
 export interface paths {
+    "/api/v1/account/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What happened to one's account lately: sign-ins, refused ones, sessions that ended and why. */
+        get: operations["own_events"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/account/second-step": {
         parameters: {
             query?: never;
@@ -527,7 +544,43 @@ export interface components {
          * @description What was done. A closed list: adding a word needs no migration.
          * @enum {string}
          */
-        Action: "case.read" | "case.shown" | "case.searched" | "case.kept" | "case.discarded" | "contact.read" | "contact.linked" | "notes.saved" | "names.saved" | "speaker.confirmed" | "number.shielded" | "number.unshielded" | "account.made" | "account.changed" | "account.ended" | "account.returned" | "second-step.set" | "second-step.removed" | "recovery-code.used" | "sessions.ended" | "token.replayed" | "trail.read" | "trail.purged" | "signed-in" | "signed-out";
+        Action: "case.read" | "case.shown" | "case.searched" | "case.kept" | "case.discarded" | "contact.read" | "contact.linked" | "notes.saved" | "names.saved" | "speaker.confirmed" | "number.shielded" | "number.unshielded" | "account.made" | "account.changed" | "account.ended" | "account.returned" | "session.kept" | "session.released" | "second-step.asked" | "second-step.set" | "second-step.removed" | "recovery-code.used" | "sessions.ended" | "token.replayed" | "trail.read" | "trail.purged" | "sign-in.refused" | "code.refused" | "signed-in" | "signed-out";
+        /**
+         * AlarmEntity
+         * @description By id and subject, for those who watch the line.
+         */
+        AlarmEntity: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "alarm";
+            /** Id */
+            id: string;
+            value: components["schemas"]["AlarmView"] | null;
+        };
+        /**
+         * AlarmId
+         * @description Stable: scripts and dashboards know them.
+         * @enum {string}
+         */
+        AlarmId: "pbx-lost" | "pbx-refused" | "database-not-storing" | "notes-not-saving" | "disk-full" | "disk-low" | "disk-unreadable" | "journal-unreadable" | "backlog-growing" | "heartbeat-not-sent" | "keys-missing" | "clock-offset" | "task-processors-behind" | "member-storm" | "descriptors-short";
+        /**
+         * AlarmView
+         * @description Something is wrong with the line (docs/alarms.md). `cause`: where there may be several.
+         */
+        AlarmView: {
+            id: components["schemas"]["AlarmId"];
+            /** Subject */
+            subject: string;
+            severity: components["schemas"]["Severity"];
+            /**
+             * Since
+             * Format: date-time
+             */
+            since: string;
+            cause: components["schemas"]["Cause"] | null;
+        };
         /**
          * AuditEntryOut
          * @description One act: who, what, on which; never content.
@@ -617,6 +670,7 @@ export interface components {
             /** Ended At */
             ended_at: string | null;
             result: components["schemas"]["Result"] | null;
+            reason: components["schemas"]["Reason"] | null;
             ended_by: components["schemas"]["EndedBy"] | null;
             /** Listener Id */
             listener_id: number | null;
@@ -624,16 +678,34 @@ export interface components {
             listener: string | null;
             /** Wait Seconds */
             wait_seconds: number | null;
+            /** Waiting Seconds */
+            waiting_seconds: number | null;
+            /** Talk Seconds */
+            talk_seconds: number | null;
+            /** Visits */
+            visits: number;
+            /** Overflows */
+            overflows: number;
+            /** Overflows Answered */
+            overflows_answered: number;
             /** Centre */
             centre: string | null;
             /** Department */
             department: string | null;
+            /** Queue Visits */
+            queue_visits: components["schemas"]["QueueVisit"][];
             /** Timeline */
             timeline: components["schemas"]["Happened"][];
         };
         /**
          * CallSummary
-         * @description `result` is null while the call is open. `wait_seconds`: in queues before the first answer, or before the end.
+         * @description `result`, `reason`: what became of the call, a pair of docs/exits.md. Null while it is open, but for `result`
+         *     once it was answered.
+         *
+         *     `wait_seconds`: in queues before the first answer, or before the end. `waiting_seconds`: with nobody, from the first
+         *     queue on, over all visits. `talk_seconds`: all conversations. These two are null while the call is open, and for
+         *     calls recorded before they were kept. `visits`: to the national queue. `overflows`: times that a centre was to be
+         *     offered; `overflows_answered`: times that one answered.
          */
         CallSummary: {
             /** Call Id */
@@ -652,6 +724,7 @@ export interface components {
             /** Ended At */
             ended_at: string | null;
             result: components["schemas"]["Result"] | null;
+            reason: components["schemas"]["Reason"] | null;
             ended_by: components["schemas"]["EndedBy"] | null;
             /** Listener Id */
             listener_id: number | null;
@@ -659,6 +732,16 @@ export interface components {
             listener: string | null;
             /** Wait Seconds */
             wait_seconds: number | null;
+            /** Waiting Seconds */
+            waiting_seconds: number | null;
+            /** Talk Seconds */
+            talk_seconds: number | null;
+            /** Visits */
+            visits: number;
+            /** Overflows */
+            overflows: number;
+            /** Overflows Answered */
+            overflows_answered: number;
             /** Centre */
             centre: string | null;
             /** Department */
@@ -810,6 +893,12 @@ export interface components {
             /** More */
             more: boolean;
         };
+        /**
+         * Cause
+         * @description Why, where an alarm may have several causes: the next step differs.
+         * @enum {string}
+         */
+        Cause: "locked" | "full" | "gone" | "keys" | "bytes" | "files" | "unknown";
         /**
          * ChainOut
          * @description Whether the trail is whole. `broken_at`: number of the first entry that is not as it was written.
@@ -1026,6 +1115,18 @@ export interface components {
             error: components["schemas"]["ErrorBody"];
         };
         /**
+         * EventsOut
+         * @description The newest first. `refused`: sign-ins that were refused in the last `days`, those that are on the trail.
+         */
+        EventsOut: {
+            /** Days */
+            days: number;
+            /** Refused */
+            refused: number;
+            /** Events */
+            events: components["schemas"]["SecurityEvent"][];
+        };
+        /**
          * Fault
          * @description One field that does not fit. `limit`: the length or value that it passes, where there is one.
          */
@@ -1076,14 +1177,15 @@ export interface components {
          * @description What is known about a caller's number. A number is not a person.
          *
          *     `shielded`: the accused may use it too; nothing else is told until the listener confirms who is speaking.
-         *     `contacts`: earlier ones from this number, this call's not counted.
+         *     `contacts`: earlier ones from this number, this call's not counted. `unavailable`: whether it was used before is not
+         *     known now.
          */
         Known: {
             /**
              * Number
              * @enum {string}
              */
-            number: "known" | "unknown" | "anonymous";
+            number: "known" | "unknown" | "anonymous" | "unavailable";
             /** Shielded */
             shielded: boolean;
             /** Contacts */
@@ -1226,7 +1328,7 @@ export interface components {
             /** Seq */
             seq: number;
             /** Entities */
-            entities: (components["schemas"]["LineEntity"] | components["schemas"]["MeEntity"] | components["schemas"]["OfferEntity"] | components["schemas"]["ContactEntity"] | components["schemas"]["CallEntity"] | components["schemas"]["ListenerEntity"])[];
+            entities: (components["schemas"]["LineEntity"] | components["schemas"]["MeEntity"] | components["schemas"]["OfferEntity"] | components["schemas"]["ContactEntity"] | components["schemas"]["CallEntity"] | components["schemas"]["ListenerEntity"] | components["schemas"]["AlarmEntity"] | components["schemas"]["NoticeEntity"])[];
         };
         /**
          * LiveMessage
@@ -1259,7 +1361,7 @@ export interface components {
             /** Account Id */
             account_id: number;
             /** Entities */
-            entities: (components["schemas"]["LineEntity"] | components["schemas"]["MeEntity"] | components["schemas"]["OfferEntity"] | components["schemas"]["ContactEntity"] | components["schemas"]["CallEntity"] | components["schemas"]["ListenerEntity"])[];
+            entities: (components["schemas"]["LineEntity"] | components["schemas"]["MeEntity"] | components["schemas"]["OfferEntity"] | components["schemas"]["ContactEntity"] | components["schemas"]["CallEntity"] | components["schemas"]["ListenerEntity"] | components["schemas"]["AlarmEntity"] | components["schemas"]["NoticeEntity"])[];
         };
         /**
          * LiveTick
@@ -1279,7 +1381,8 @@ export interface components {
         };
         /**
          * Me
-         * @description Who is signed in. `listener`: may take calls. `must_enrol`: a role of theirs asks for a second step first.
+         * @description Who is signed in. `listener`: may take calls, or finishes the one that they are in. `must_enrol`: a role of
+         *     theirs asks for a second step first. `ended`: the account was closed; what is left is the contact that they are in.
          */
         Me: {
             /** Account Id */
@@ -1301,6 +1404,8 @@ export interface components {
             listener: boolean;
             /** Must Enrol */
             must_enrol: boolean;
+            /** Ended */
+            ended: boolean;
             /** Pause Reasons */
             pause_reasons: components["schemas"]["PauseReasonOut"][];
         };
@@ -1397,6 +1502,20 @@ export interface components {
             saved_at: string;
         };
         /**
+         * NoticeEntity
+         * @description An alarm that concerns whoever writes, on their page.
+         */
+        NoticeEntity: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "notice";
+            /** Id */
+            id: string;
+            value: components["schemas"]["AlarmView"] | null;
+        };
+        /**
          * OfferEntity
          * @description By call id.
          */
@@ -1419,7 +1538,7 @@ export interface components {
              * Number
              * @enum {string}
              */
-            number: "known" | "unknown" | "anonymous";
+            number: "known" | "unknown" | "anonymous" | "unavailable";
             /** Shielded */
             shielded: boolean;
             /** Contacts */
@@ -1435,6 +1554,12 @@ export interface components {
             /** Returning */
             returning: boolean;
         };
+        /**
+         * Outcome
+         * @description How a visit ended.
+         * @enum {string}
+         */
+        Outcome: "answered" | "overflow" | "refused" | "ended";
         /**
          * OwnPasswordIn
          * @description Asked again before what a stolen session must not do.
@@ -1493,6 +1618,34 @@ export interface components {
              */
             locale: "fr" | "en";
         };
+        /**
+         * QueueVisit
+         * @description The caller in a queue (`national`, or a centre's), or at a centre's telephone. `rings`: of phones for them in it.
+         *
+         *     `seconds`, `outcome`: null while it lasts.
+         */
+        QueueVisit: {
+            /** Queue */
+            queue: string;
+            /** Way */
+            way: string;
+            /**
+             * Began At
+             * Format: date-time
+             */
+            began_at: string;
+            /** Seconds */
+            seconds: number | null;
+            /** Rings */
+            rings: number;
+            outcome: components["schemas"]["Outcome"] | null;
+        };
+        /**
+         * Reason
+         * @description How it came to that: how a conversation ended, or what was going on for a caller who left (exits.py).
+         * @enum {string}
+         */
+        Reason: "listener-ended" | "caller-ended" | "centre-ended" | "left-after-loss" | "left-welcome" | "left-waiting" | "left-ringing" | "left-asked" | "left-centre-ringing" | "left-after-centre" | "notice-heard" | "left-notice" | "ended-unheard" | "pbx-died" | "system";
         /**
          * RecoveryCodesOut
          * @description Shown once; each stands in once for the telephone.
@@ -1577,6 +1730,24 @@ export interface components {
             recovery_codes_left: number;
         };
         /**
+         * SecurityEvent
+         * @description `what`: of the audit trail. `by_me`: done by the account itself; else by an administrator or the service.
+         */
+        SecurityEvent: {
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+            /**
+             * What
+             * @enum {string}
+             */
+            what: "account.changed" | "account.made" | "account.returned" | "code.refused" | "recovery-code.used" | "second-step.asked" | "second-step.removed" | "second-step.set" | "sessions.ended" | "sign-in.refused" | "signed-in" | "signed-out" | "token.replayed";
+            /** By Me */
+            by_me: boolean;
+        };
+        /**
          * SessionOut
          * @description One of one's own sign-ins. `here`: of this browser. `phone`: the account's phone is this session's.
          */
@@ -1606,6 +1777,12 @@ export interface components {
             /** Sessions */
             sessions: components["schemas"]["SessionOut"][];
         };
+        /**
+         * Severity
+         * @description How grave.
+         * @enum {string}
+         */
+        Severity: "critical" | "warning";
         /**
          * ShieldIn
          * @description Whether the accused may use this contact's number too.
@@ -1666,6 +1843,36 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
+    own_events: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EventsOut"];
+                };
+            };
+            /** @description Nobody is signed in, or somebody else than the page takes them for (header `X-Ecoute-Account`). Ids: not-signed-in, another-account. */
+            401: components["responses"]["Error"];
+            /** @description Not allowed. Ids: account-ended. */
+            403: components["responses"]["Error"];
+            /** @description Tried too often: `Retry-After` says when again. Ids: asked-too-often. */
+            429: components["responses"]["Error"];
+            /** @description A part that this needs does not answer now. Ids: store-unavailable. */
+            503: components["responses"]["Error"];
+            /** @description It failed in a way that nobody foresaw. */
+            default: components["responses"]["Error"];
+        };
+    };
     own_second_step: {
         parameters: {
             query?: never;
@@ -1686,6 +1893,8 @@ export interface operations {
             };
             /** @description Nobody is signed in, or somebody else than the page takes them for (header `X-Ecoute-Account`). Ids: not-signed-in, another-account. */
             401: components["responses"]["Error"];
+            /** @description Not allowed. Ids: account-ended. */
+            403: components["responses"]["Error"];
             /** @description Tried too often: `Retry-After` says when again. Ids: asked-too-often. */
             429: components["responses"]["Error"];
             /** @description A part that this needs does not answer now. Ids: store-unavailable. */
@@ -1718,7 +1927,7 @@ export interface operations {
             };
             /** @description Nobody is signed in, or somebody else than the page takes them for (header `X-Ecoute-Account`). Ids: not-signed-in, another-account. */
             401: components["responses"]["Error"];
-            /** @description Not allowed. Ids: origin-refused. */
+            /** @description Not allowed. Ids: account-ended, origin-refused. */
             403: components["responses"]["Error"];
             /** @description It fits no longer what is stored. Ids: second-step-on. */
             409: components["responses"]["Error"];
@@ -1758,7 +1967,7 @@ export interface operations {
             };
             /** @description Nobody is signed in, or somebody else than the page takes them for (header `X-Ecoute-Account`). Ids: not-signed-in, another-account. */
             401: components["responses"]["Error"];
-            /** @description Not allowed. Ids: origin-refused. */
+            /** @description Not allowed. Ids: account-ended, origin-refused. */
             403: components["responses"]["Error"];
             /** @description It fits no longer what is stored. Ids: second-step-not-begun. */
             409: components["responses"]["Error"];
@@ -1798,7 +2007,7 @@ export interface operations {
             };
             /** @description Nobody is signed in, or somebody else than the page takes them for (header `X-Ecoute-Account`). Ids: not-signed-in, another-account. */
             401: components["responses"]["Error"];
-            /** @description Not allowed. Ids: origin-refused. */
+            /** @description Not allowed. Ids: account-ended, origin-refused. */
             403: components["responses"]["Error"];
             /** @description It fits no longer what is stored. Ids: second-step-required. */
             409: components["responses"]["Error"];
@@ -1834,6 +2043,8 @@ export interface operations {
             };
             /** @description Nobody is signed in, or somebody else than the page takes them for (header `X-Ecoute-Account`). Ids: not-signed-in, another-account. */
             401: components["responses"]["Error"];
+            /** @description Not allowed. Ids: account-ended. */
+            403: components["responses"]["Error"];
             /** @description Tried too often: `Retry-After` says when again. Ids: asked-too-often. */
             429: components["responses"]["Error"];
             /** @description A part that this needs does not answer now. Ids: store-unavailable. */
@@ -1862,7 +2073,7 @@ export interface operations {
             };
             /** @description Nobody is signed in, or somebody else than the page takes them for (header `X-Ecoute-Account`). Ids: not-signed-in, another-account. */
             401: components["responses"]["Error"];
-            /** @description Not allowed. Ids: origin-refused. */
+            /** @description Not allowed. Ids: account-ended, origin-refused. */
             403: components["responses"]["Error"];
             /** @description A part that this needs does not answer now. Ids: store-unavailable. */
             503: components["responses"]["Error"];
@@ -1890,7 +2101,7 @@ export interface operations {
             };
             /** @description Nobody is signed in, or somebody else than the page takes them for (header `X-Ecoute-Account`). Ids: not-signed-in, another-account. */
             401: components["responses"]["Error"];
-            /** @description Not allowed. Ids: origin-refused. */
+            /** @description Not allowed. Ids: account-ended, origin-refused. */
             403: components["responses"]["Error"];
             /** @description There is no such thing, or it is not yours to see. Ids: not-found, session-unknown. */
             404: components["responses"]["Error"];
@@ -1925,7 +2136,7 @@ export interface operations {
             };
             /** @description Nobody is signed in, or somebody else than the page takes them for (header `X-Ecoute-Account`). Ids: not-signed-in, another-account. */
             401: components["responses"]["Error"];
-            /** @description Not allowed. Ids: right-missing, second-step-missing. */
+            /** @description Not allowed. Ids: account-ended, right-missing, second-step-missing. */
             403: components["responses"]["Error"];
             /** @description What was sent does not fit: `faults` tells where. Ids: query-unfit. */
             422: components["responses"]["Error"];
@@ -1957,7 +2168,7 @@ export interface operations {
             };
             /** @description Nobody is signed in, or somebody else than the page takes them for (header `X-Ecoute-Account`). Ids: not-signed-in, another-account. */
             401: components["responses"]["Error"];
-            /** @description Not allowed. Ids: right-missing, second-step-missing. */
+            /** @description Not allowed. Ids: account-ended, right-missing, second-step-missing. */
             403: components["responses"]["Error"];
             /** @description Tried too often: `Retry-After` says when again. Ids: asked-too-often. */
             429: components["responses"]["Error"];
@@ -1990,7 +2201,7 @@ export interface operations {
             };
             /** @description Nobody is signed in, or somebody else than the page takes them for (header `X-Ecoute-Account`). Ids: not-signed-in, another-account. */
             401: components["responses"]["Error"];
-            /** @description Not allowed. Ids: right-missing, second-step-missing. */
+            /** @description Not allowed. Ids: account-ended, right-missing, second-step-missing. */
             403: components["responses"]["Error"];
             /** @description What was sent does not fit: `faults` tells where. Ids: query-unfit, time-without-zone. */
             422: components["responses"]["Error"];
@@ -2024,7 +2235,7 @@ export interface operations {
             };
             /** @description Nobody is signed in, or somebody else than the page takes them for (header `X-Ecoute-Account`). Ids: not-signed-in, another-account. */
             401: components["responses"]["Error"];
-            /** @description Not allowed. Ids: right-missing, second-step-missing. */
+            /** @description Not allowed. Ids: account-ended, right-missing, second-step-missing. */
             403: components["responses"]["Error"];
             /** @description There is no such thing, or it is not yours to see. Ids: call-unknown. */
             404: components["responses"]["Error"];
@@ -2126,7 +2337,7 @@ export interface operations {
             };
             /** @description Nobody is signed in, or somebody else than the page takes them for (header `X-Ecoute-Account`). Ids: not-signed-in, another-account. */
             401: components["responses"]["Error"];
-            /** @description Not allowed. Ids: right-missing, second-step-missing. */
+            /** @description Not allowed. Ids: account-ended, right-missing, second-step-missing. */
             403: components["responses"]["Error"];
             /** @description There is no such thing, or it is not yours to see. Ids: call-not-yours. */
             404: components["responses"]["Error"];
@@ -2162,7 +2373,7 @@ export interface operations {
             };
             /** @description Nobody is signed in, or somebody else than the page takes them for (header `X-Ecoute-Account`). Ids: not-signed-in, another-account. */
             401: components["responses"]["Error"];
-            /** @description Not allowed. Ids: origin-refused, right-missing, second-step-missing. */
+            /** @description Not allowed. Ids: account-ended, origin-refused, right-missing, second-step-missing. */
             403: components["responses"]["Error"];
             /** @description Too large. Ids: body-too-large. */
             413: components["responses"]["Error"];
@@ -2198,7 +2409,7 @@ export interface operations {
             };
             /** @description Nobody is signed in, or somebody else than the page takes them for (header `X-Ecoute-Account`). Ids: not-signed-in, another-account. */
             401: components["responses"]["Error"];
-            /** @description Not allowed. Ids: right-missing, second-step-missing. */
+            /** @description Not allowed. Ids: account-ended, right-missing, second-step-missing. */
             403: components["responses"]["Error"];
             /** @description There is no such thing, or it is not yours to see. Ids: not-found, case-unknown. */
             404: components["responses"]["Error"];
@@ -2234,7 +2445,7 @@ export interface operations {
             };
             /** @description Nobody is signed in, or somebody else than the page takes them for (header `X-Ecoute-Account`). Ids: not-signed-in, another-account. */
             401: components["responses"]["Error"];
-            /** @description Not allowed. Ids: origin-refused, right-missing, second-step-missing, contact-of-another. */
+            /** @description Not allowed. Ids: account-ended, origin-refused, right-missing, second-step-missing, contact-of-another. */
             403: components["responses"]["Error"];
             /** @description There is no such thing, or it is not yours to see. Ids: not-found, case-unknown. */
             404: components["responses"]["Error"];
@@ -2276,7 +2487,7 @@ export interface operations {
             };
             /** @description Nobody is signed in, or somebody else than the page takes them for (header `X-Ecoute-Account`). Ids: not-signed-in, another-account. */
             401: components["responses"]["Error"];
-            /** @description Not allowed. Ids: origin-refused, right-missing, second-step-missing, contact-of-another. */
+            /** @description Not allowed. Ids: account-ended, origin-refused, right-missing, second-step-missing, contact-of-another. */
             403: components["responses"]["Error"];
             /** @description There is no such thing, or it is not yours to see. Ids: not-found, case-unknown. */
             404: components["responses"]["Error"];
@@ -2318,7 +2529,7 @@ export interface operations {
             };
             /** @description Nobody is signed in, or somebody else than the page takes them for (header `X-Ecoute-Account`). Ids: not-signed-in, another-account. */
             401: components["responses"]["Error"];
-            /** @description Not allowed. Ids: origin-refused, right-missing, second-step-missing, contact-of-another. */
+            /** @description Not allowed. Ids: account-ended, origin-refused, right-missing, second-step-missing, contact-of-another. */
             403: components["responses"]["Error"];
             /** @description There is no such thing, or it is not yours to see. Ids: not-found, case-unknown. */
             404: components["responses"]["Error"];
@@ -2392,7 +2603,7 @@ export interface operations {
             };
             /** @description Nobody is signed in, or somebody else than the page takes them for (header `X-Ecoute-Account`). Ids: not-signed-in, another-account. */
             401: components["responses"]["Error"];
-            /** @description Not allowed. Ids: origin-refused, right-missing, second-step-missing, contact-of-another. */
+            /** @description Not allowed. Ids: account-ended, origin-refused, right-missing, second-step-missing, contact-of-another. */
             403: components["responses"]["Error"];
             /** @description There is no such thing, or it is not yours to see. Ids: not-found, contact-unknown, case-unknown. */
             404: components["responses"]["Error"];
@@ -2483,7 +2694,7 @@ export interface operations {
             };
             /** @description Nobody is signed in, or somebody else than the page takes them for (header `X-Ecoute-Account`). Ids: not-signed-in, another-account. */
             401: components["responses"]["Error"];
-            /** @description Not allowed. Ids: origin-refused, right-missing, second-step-missing, contact-of-another. */
+            /** @description Not allowed. Ids: account-ended, origin-refused, right-missing, second-step-missing, contact-of-another. */
             403: components["responses"]["Error"];
             /** @description There is no such thing, or it is not yours to see. Ids: not-found, contact-unknown. */
             404: components["responses"]["Error"];
@@ -2551,7 +2762,7 @@ export interface operations {
             };
             /** @description Nobody is signed in, or somebody else than the page takes them for (header `X-Ecoute-Account`). Ids: not-signed-in, another-account. */
             401: components["responses"]["Error"];
-            /** @description Not allowed. Ids: origin-refused, right-missing, second-step-missing. */
+            /** @description Not allowed. Ids: account-ended, origin-refused, right-missing, second-step-missing. */
             403: components["responses"]["Error"];
             /** @description It fits no longer what is stored. Ids: not-signed-in-to-queue, pbx-already-there, pbx-not-there, pbx-no-such-queue, pbx-no-such-channel, pbx-no-such-caller, pbx-permission-denied, pbx-no-such-module, pbx-refused-by-pbx. */
             409: components["responses"]["Error"];
@@ -2615,7 +2826,7 @@ export interface operations {
             };
             /** @description Nobody is signed in, or somebody else than the page takes them for (header `X-Ecoute-Account`). Ids: not-signed-in, another-account. */
             401: components["responses"]["Error"];
-            /** @description Not allowed. Ids: origin-refused, right-missing, second-step-missing. */
+            /** @description Not allowed. Ids: account-ended, origin-refused, right-missing, second-step-missing. */
             403: components["responses"]["Error"];
             /** @description It fits no longer what is stored. Ids: pbx-already-there, pbx-not-there, pbx-no-such-queue, pbx-no-such-channel, pbx-no-such-caller, pbx-permission-denied, pbx-no-such-module, pbx-refused-by-pbx. */
             409: components["responses"]["Error"];
@@ -2645,7 +2856,7 @@ export interface operations {
             };
             /** @description Nobody is signed in, or somebody else than the page takes them for (header `X-Ecoute-Account`). Ids: not-signed-in, another-account. */
             401: components["responses"]["Error"];
-            /** @description Not allowed. Ids: origin-refused, right-missing, second-step-missing. */
+            /** @description Not allowed. Ids: account-ended, origin-refused, right-missing, second-step-missing. */
             403: components["responses"]["Error"];
             /** @description It fits no longer what is stored. Ids: pbx-already-there, pbx-not-there, pbx-no-such-queue, pbx-no-such-channel, pbx-no-such-caller, pbx-permission-denied, pbx-no-such-module, pbx-refused-by-pbx. */
             409: components["responses"]["Error"];
@@ -2701,7 +2912,7 @@ export interface operations {
             };
             /** @description Nobody is signed in, or somebody else than the page takes them for (header `X-Ecoute-Account`). Ids: not-signed-in, another-account. */
             401: components["responses"]["Error"];
-            /** @description Not allowed. Ids: origin-refused, right-missing, second-step-missing. */
+            /** @description Not allowed. Ids: origin-refused, right-missing, second-step-missing, call-over. */
             403: components["responses"]["Error"];
             /** @description A part that this needs does not answer now. Ids: pbx-unreachable, store-unavailable. */
             503: components["responses"]["Error"];
@@ -2823,7 +3034,7 @@ export interface operations {
             };
             /** @description Nobody is signed in, or somebody else than the page takes them for (header `X-Ecoute-Account`). Ids: not-signed-in, another-account. */
             401: components["responses"]["Error"];
-            /** @description Not allowed. Ids: origin-refused. */
+            /** @description Not allowed. Ids: account-ended, origin-refused. */
             403: components["responses"]["Error"];
             /** @description Too large. Ids: body-too-large. */
             413: components["responses"]["Error"];

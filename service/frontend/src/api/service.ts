@@ -11,6 +11,7 @@ import type {
   Locale,
   Me,
   NotesSaved,
+  OwnEvents,
   OwnSessions,
   PhoneAccount,
   RecoveryCodes,
@@ -28,6 +29,7 @@ export const whoAmI = (): Promise<Me> => request("GET", "/session");
 export const chooseLocale = (locale: Locale): Promise<unknown> => request("PATCH", "/session", { locale });
 
 export const ownSessions = (): Promise<OwnSessions> => request("GET", "/account/sessions");
+export const ownEvents = (): Promise<OwnEvents> => request("GET", "/account/events");
 export const endSession = (id: Id): Promise<unknown> => request("DELETE", `/account/sessions/${at(id)}`);
 export const endOtherSessions = (): Promise<unknown> => request("POST", "/account/sessions/end-others", {});
 export const secondStep = (): Promise<SecondStep> => request("GET", "/account/second-step");

@@ -16,6 +16,7 @@ export type SecondStep = Schemas["SecondStepOut"];
 export type Enrolment = Schemas["EnrolmentOut"];
 export type RecoveryCodes = Schemas["RecoveryCodesOut"];
 export type OwnSessions = Schemas["SessionsOut"];
+export type OwnEvents = Schemas["EventsOut"];
 export type OwnSession = Schemas["SessionOut"];
 
 export type KnownCase = Schemas["KnownCase"];
@@ -34,6 +35,8 @@ export type MyState = Schemas["MeView"];
 export type LineState = Schemas["LineView"];
 export type BoardCall = Schemas["CallView"];
 export type BoardListener = Schemas["ListenerView"];
+/** Something is wrong with the line; for writers the same, when it concerns what they write. */
+export type AlarmState = Schemas["AlarmView"];
 
 /** A call that rings at this listener's. `returning`: they were in conversation a moment ago. */
 export type Offer = Schemas["OfferView"];

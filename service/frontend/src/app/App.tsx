@@ -4,14 +4,16 @@ import { AccountPage } from "../account/AccountPage";
 import { BoardPage } from "../board/BoardPage";
 import { words } from "../i18n";
 import { ListenerPage } from "../listener/ListenerPage";
+import { callNow } from "../listener/mode";
 import { Announcer } from "../shell/announce";
 import { Banners } from "../shell/Banners";
 import { Header } from "../shell/Header";
+import { AccountGone } from "../signin/AccountGone";
 import { SignIn } from "../signin/SignIn";
 import { SomebodyElse } from "../signin/SomebodyElse";
 import { pagesOf, route } from "./route";
 import { me, stranger } from "./session";
-import { phone, REMOTE_AUDIO_ID } from "./station";
+import { live, phone, REMOTE_AUDIO_ID } from "./station";
 
 export function App() {
   const account = me.value;
@@ -47,6 +49,9 @@ export function App() {
 function Page() {
   const account = me.value;
   if (!account) return null;
+  // Nobody is thrown out of a conversation: what else there is comes when it is written up.
+  if ((account.must_enrol || account.ended) && account.listener && inContact()) return <ListenerPage />;
+  if (account.ended) return <AccountGone />;
   // A role that asks for a second step has no page before it is set up.
   if (account.must_enrol || route.value === "account") return <AccountPage />;
   const pages = pagesOf(account);
@@ -58,6 +63,11 @@ function Page() {
       <p>{words.value.app.noPage}</p>
     </main>
   );
+}
+
+/** Or it is not known yet whether they are. */
+function inContact(): boolean {
+  return !live.known.value || phone.call.value !== null || callNow.value !== null;
 }
 
 function focusMain(): void {

@@ -1,7 +1,7 @@
 /** Who is signed in. A session that expires never ends a call: the page stays, and asks to sign in again. */
 
 import { signal } from "@preact/signals";
-import { ApiError, askAs, whenUnauthenticated } from "../api/http";
+import { ApiError, askAs, whenConfined, whenUnauthenticated } from "../api/http";
 import { signIn as askSignIn, signOut as askSignOut, chooseLocale, whoAmI } from "../api/service";
 import type { Locale, Me } from "../api/types";
 import { locale, useLocale } from "../i18n";
@@ -19,6 +19,7 @@ whenUnauthenticated((errorId) => {
   if (errorId === "another-account") stranger.value = true;
   else expired.value = true;
 });
+whenConfined(() => void verify());
 askAs({
   account: () => me.peek()?.account_id ?? null,
   async admitted() {
@@ -54,11 +55,20 @@ export async function verify(): Promise<void> {
 /** ApiError: the service does not answer. */
 async function ask(): Promise<void> {
   try {
-    recognise((await whoAmI()).account_id);
+    const now = await whoAmI();
+    if (recognise(now.account_id)) learn(now);
   } catch (error) {
     if (!(error instanceof ApiError) || error.status !== 401) throw error;
     if (me.peek()) expired.value = true;
   }
+}
+
+/** What the person may do here has changed: their page changes with it, and a call that goes on is not touched. */
+function learn(now: Me): void {
+  const known = me.peek();
+  if (!known) return;
+  const same = known.must_enrol === now.must_enrol && known.ended === now.ended && known.listener === now.listener;
+  if (!same) me.value = now;
 }
 
 export async function signIn(username: string, password: string, code: string | null = null): Promise<Me> {

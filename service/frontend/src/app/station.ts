@@ -60,6 +60,22 @@ export function run(): void {
       if (account?.listener) keepDrafts(account.account_id);
     }
   });
+  let lost = false;
+  effect(() => {
+    // The service may have come back with other rules.
+    if (live.failing.value) lost = true;
+    else if (live.connected.value && lost) {
+      lost = false;
+      void verify();
+    }
+  });
+  let wasNotSaving = false;
+  effect(() => {
+    const isNotSaving = live.notSaving.value !== null;
+    // It saves again: what waits need not wait for its next turn.
+    if (wasNotSaving && !isNotSaving && live.connected.peek()) notebook.retry();
+    wasNotSaving = isNotSaving;
+  });
   effect(() => {
     const contact = live.contact.value;
     if (contact !== null) notebook.meet(contact);

@@ -5,6 +5,7 @@ import type { BoardCall } from "../api/types";
 import { clockTime, words } from "../i18n";
 import { centreName, queueName } from "../i18n/places";
 import { happening } from "./rows";
+import { TileAge } from "./TileAge";
 import { waited } from "./time";
 
 /** No data is shown as no data. */
@@ -139,6 +140,7 @@ export function Panel({ title, count, testid, size, empty, trusted, children }: 
     <section class="card panel" data-testid={testid} data-count={size} aria-labelledby={`${testid}-title`}>
       <div class="panel-head">
         <h2 id={`${testid}-title`}>{title}</h2>
+        <TileAge />
         <p class="count">{size === 0 && !trusted ? "–" : count}</p>
       </div>
       {size > 0 ? children : nothing !== undefined && <p class="quiet">{nothing}</p>}

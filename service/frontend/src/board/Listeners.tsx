@@ -62,9 +62,7 @@ function Row({ listener }: { listener: BoardListener }) {
         <span class={`mark mark-${listener.state}`}>
           <Icon name={MARKS[listener.state]} />
           <span>
-            {listener.state === "paused" && listener.pause_reason === "reconnecting"
-              ? w.state.reconnecting
-              : w.state[listener.state]}
+            {stateWord(listener)}
             {pauseLabel(listener)}
           </span>
         </span>
@@ -72,6 +70,11 @@ function Row({ listener }: { listener: BoardListener }) {
       <td data-label={w.board.since}>{plain ? orUnknown(clockTime(listener.since)) : "–"}</td>
     </tr>
   );
+}
+
+function stateWord({ state, pause_reason: reason }: BoardListener): string {
+  const w = words.value.state;
+  return state === "paused" && (reason === "reconnecting" || reason === "fault") ? w[reason] : w[state];
 }
 
 function pauseLabel(listener: BoardListener): string {

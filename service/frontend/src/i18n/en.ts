@@ -1,5 +1,7 @@
 /** The words on the pages in English, for those who help with the software. */
 
+import { account, signIn } from "./enAccount";
+import { enAlarms } from "./enAlarms";
 import type { Dictionary } from "./fr";
 
 export const en: Dictionary = {
@@ -26,68 +28,8 @@ export const en: Dictionary = {
     themeLight: "Light",
     themeDark: "Dark",
   },
-  signIn: {
-    title: "Welcome",
-    intro: "Sign in to join the line.",
-    username: "User name",
-    password: "Password",
-    submit: "Sign in",
-    show: "Show the password",
-    wrong: "The user name or the password does not match. Check capital letters, then try again.",
-    tooMany: "Too many attempts. Wait a little, then try again.",
-    unreachable: "The service does not answer. Try again in a moment; calls go on without it.",
-    again: "Your sign-in has expired. The call goes on; sign in again so that your notes can be saved.",
-    somebodyElse:
-      "Somebody else signed in in this browser. This page has stopped; notes that were not saved stay sealed here for the person who wrote them.",
-    somebodyElseCall:
-      "Somebody else signed in in this browser. Your call goes on; notes that are not saved stay sealed here for you.",
-    somebodyElseGoOn: "Go on",
-    wrongAddress: "This is not the address of the line: open the one that the administrator gave you.",
-    failed: "Signing in did not work. Try again.",
-    code: "Six-digit code",
-    codeHelp:
-      "Open the code application on your telephone and copy the code that it shows. A recovery code will do as well.",
-    codeWrong: "This code does not match, or was used already. Wait for the next one, then try again.",
-    codeBack: "Back to the user name",
-  },
-  account: {
-    title: "My account",
-    stepTitle: "Second step of signing in",
-    stepWhy:
-      "With it, your password alone opens nothing any more: a code from your telephone is asked for as well. Any code application will do, that of your password manager for instance.",
-    stepMustEnrol: "Your role asks for this second step. Set it up now: your pages open afterwards.",
-    stepOn: "It is set up.",
-    stepOff: "It is not set up.",
-    stepRequired: "Your role asks for it: it cannot be removed.",
-    codesLeft: (count: number) =>
-      count === 0
-        ? "You have no recovery code left: remove the step and set it up again to get others."
-        : `Recovery codes left: ${count}.`,
-    ownPassword: "Your password",
-    begin: "Set it up",
-    remove: "Remove it",
-    scan: "Read this picture with the code application on your telephone.",
-    picture: "Picture to be read with the code application",
-    typed: "Or type this key into the application:",
-    code: "Code that the application shows",
-    confirm: "Check and switch on",
-    codesTitle: "Your recovery codes",
-    codesHelp:
-      "Write them on paper and keep them away from your telephone. Each stands in once for the code, should the telephone be lost. They are not shown again.",
-    codesDone: "I have written them down",
-    wrongPassword: "That is not your password. Try again.",
-    wrongCode: "This code does not match. Take the one that is shown now.",
-    tooMany: "Too many attempts. Wait a quarter of an hour, then try again.",
-    failed: "The request did not go through. Try again.",
-    sessionsTitle: "Where you are signed in",
-    sessionsHelp: "If you do not recognise one, end it and ask for a new password. A call that goes on is never cut.",
-    here: "This browser",
-    elsewhere: "Another browser",
-    withPhone: "with your phone",
-    since: (made: string, used: string) => `Signed in on ${made}, last active on ${used}`,
-    end: "Sign out there",
-    endOthers: "Sign out everywhere else",
-  },
+  signIn,
+  account,
   line: {
     up: "The line answers",
     lost: "Exchange unreachable",
@@ -138,6 +80,7 @@ export const en: Dictionary = {
     unreachable: "Telephone unreachable",
     ending: "The call is ending",
     unknown: "Not known yet",
+    fault: "Telephone at fault",
     reconnecting: "The person waits for you",
     stale: "last known state",
   },
@@ -164,6 +107,9 @@ export const en: Dictionary = {
     unreachableText: "The page keeps trying by itself. No call is offered to you meanwhile.",
     unknownTitle: "Reaching the service…",
     unknownText: "The page will fill as soon as the service answers.",
+    faultTitle: "Your telephone refused several calls",
+    faultText:
+      "It refused them at once, without ringing: you did nothing wrong. You are paused, and the callers went to your colleagues. Check the telephone, or reload this page, then resume.",
     reconnectingTitle: "The person is kept on the line",
     reconnectingText: "Your telephone will ring again to take the conversation up.",
     elsewhereTitle: "You are in conversation",
@@ -207,7 +153,8 @@ export const en: Dictionary = {
     shielded: "Shielded number",
     shieldedHelp: "Nothing is shown until you have checked who is speaking.",
     confirm: "I checked who is speaking, show it",
-    unavailable: "The service does not answer: nothing is known of this number for now.",
+    unavailable: "History not available",
+    unavailableHelp: "Whether this number was used before is not known now. The call does not depend on it.",
     shieldTitle: "Shield this number…",
     shield: "The alleged abuser has this number, too",
     shieldHelp: "At the next call from this number nothing is shown before somebody has checked who is speaking.",
@@ -228,9 +175,13 @@ export const en: Dictionary = {
     saved: "Saved",
     savedAt: (time: string) => `Saved at ${time}`,
     waiting:
-      "Not saved yet: the service does not answer. Your notes are kept in this browser and will be sent when it is back.",
+      "Not saved yet: the service cannot save now. Your notes are kept in this browser and will be sent as soon as it can.",
     waitingOnPage:
-      "Not saved yet: the service does not answer. Your notes are kept here and will be sent when it is back. Do not close this page.",
+      "Not saved yet: the service cannot save now. Your notes are kept here and will be sent as soon as it can. Do not close this page.",
+    notSaving:
+      "Nothing is being saved now. Calls go on, and you can write: your notes are kept in this browser and will be sent by themselves as soon as possible.",
+    notSavingOnPage:
+      "Nothing is being saved now. Calls go on, and you can write: your notes are kept on this page and will be sent by themselves as soon as possible. Do not close it.",
     restored: "Your text was found again in this browser after an interruption.",
     pageOnly:
       "This browser cannot keep your notes: what is not saved yet lives only as long as this page is open. Do not close it while you write.",
@@ -257,7 +208,7 @@ export const en: Dictionary = {
     text: "The call is over. Take the time to write: only you end it.",
     end: "End writing-up",
     ending: "One moment…",
-    unsaved: "Your notes are not saved yet: the service does not answer. They stay on this page.",
+    unsaved: "Your notes are not saved yet: the service cannot save them now. They are kept.",
     failed: "The telephone exchange did not answer. Try again in a moment.",
     notSaved:
       "Your notes could not be saved: nothing was ended, and they stay on this page. Try again; or copy them, and press once more to go on without them.",
@@ -384,6 +335,7 @@ export const en: Dictionary = {
     minutes: (minutes: number) => `${minutes} min`,
     hours: (hours: number, minutes: number) => `${hours} h ${minutes} min`,
   },
+  alarms: enAlarms,
   announce: {
     ringing: "Somebody is calling. Alt, Shift, R to answer.",
     state: (state: string) => `State: ${state}.`,

@@ -1,6 +1,8 @@
 /** The French pages: the reference dictionary; every other language has the same keys. */
 
 import type { Fault } from "../api/types";
+import { account, signIn } from "./frAccount";
+import { frAlarms } from "./frAlarms";
 
 export const fr = {
   app: {
@@ -26,69 +28,8 @@ export const fr = {
     themeLight: "Clair",
     themeDark: "Sombre",
   },
-  signIn: {
-    title: "Bienvenue",
-    intro: "Connectez-vous pour rejoindre la ligne.",
-    username: "Identifiant",
-    password: "Mot de passe",
-    submit: "Se connecter",
-    show: "Afficher le mot de passe",
-    wrong: "L'identifiant ou le mot de passe ne correspond pas. Vérifiez les majuscules, puis réessayez.",
-    tooMany: "Trop d'essais. Patientez un peu, puis réessayez.",
-    unreachable: "Le service ne répond pas. Réessayez dans un moment ; les appels, eux, continuent.",
-    again: "Votre connexion a expiré. L'appel continue ; connectez-vous à nouveau pour enregistrer vos notes.",
-    somebodyElse:
-      "Quelqu'un d'autre s'est connecté dans ce navigateur. Cette page est arrêtée ; les notes qui n'étaient pas enregistrées y restent scellées pour la personne qui les a écrites.",
-    somebodyElseCall:
-      "Quelqu'un d'autre s'est connecté dans ce navigateur. Votre appel continue ; les notes non enregistrées y restent scellées pour vous.",
-    somebodyElseGoOn: "Continuer",
-    wrongAddress: "Cette adresse n'est pas celle de la ligne : ouvrez celle que l'administrateur vous a donnée.",
-    failed: "La connexion n'a pas abouti. Réessayez.",
-    code: "Code à six chiffres",
-    codeHelp:
-      "Ouvrez l'application de codes de votre téléphone et recopiez le code affiché. Un code de secours convient aussi.",
-    codeWrong: "Ce code ne correspond pas, ou il a déjà servi. Attendez le suivant, puis réessayez.",
-    codeBack: "Revenir à l'identifiant",
-  },
-  account: {
-    title: "Mon compte",
-    stepTitle: "Deuxième étape de connexion",
-    stepWhy:
-      "Avec elle, votre mot de passe seul n'ouvre plus rien : un code de votre téléphone est demandé en plus. Il suffit d'une application de codes, par exemple celle de votre gestionnaire de mots de passe.",
-    stepMustEnrol: "Votre rôle demande cette deuxième étape. Installez-la maintenant : vos pages s'ouvriront ensuite.",
-    stepOn: "Elle est en place.",
-    stepOff: "Elle n'est pas en place.",
-    stepRequired: "Votre rôle la demande : elle ne peut pas être retirée.",
-    codesLeft: (count: number) =>
-      count === 0
-        ? "Il ne vous reste aucun code de secours : retirez l'étape et remettez-la pour en avoir d'autres."
-        : `Codes de secours restants : ${count}.`,
-    ownPassword: "Votre mot de passe",
-    begin: "Mettre en place",
-    remove: "Retirer",
-    scan: "Lisez cette image avec l'application de codes de votre téléphone.",
-    picture: "Image à lire avec l'application de codes",
-    typed: "Ou tapez cette clé dans l'application :",
-    code: "Code affiché par l'application",
-    confirm: "Vérifier et activer",
-    codesTitle: "Vos codes de secours",
-    codesHelp:
-      "Notez-les sur papier et gardez-les loin de votre téléphone. Chacun remplace une fois le code, si le téléphone est perdu. Ils ne seront plus montrés.",
-    codesDone: "Je les ai notés",
-    wrongPassword: "Ce n'est pas votre mot de passe. Réessayez.",
-    wrongCode: "Ce code ne correspond pas. Prenez celui qui est affiché maintenant.",
-    tooMany: "Trop d'essais. Patientez un quart d'heure, puis réessayez.",
-    failed: "La demande n'est pas passée. Réessayez.",
-    sessionsTitle: "Où vous êtes connecté·e",
-    sessionsHelp:
-      "Si vous ne reconnaissez pas une connexion, mettez-y fin et demandez un nouveau mot de passe. Un appel en cours n'est jamais coupé.",
-    here: "Ce navigateur",
-    elsewhere: "Un autre navigateur",
-    withPhone: "avec votre téléphone",
-    since: (made: string, used: string) => `Connexion du ${made}, dernière activité le ${used}`,
-    end: "Déconnecter",
-    endOthers: "Déconnecter partout ailleurs",
-  },
+  signIn,
+  account,
   line: {
     up: "La ligne répond",
     lost: "Central injoignable",
@@ -144,6 +85,7 @@ export const fr = {
     unreachable: "Téléphone injoignable",
     ending: "L'appel se termine",
     unknown: "Inconnu pour l'instant",
+    fault: "Téléphone en défaut",
     reconnecting: "La personne attend votre retour",
     stale: "dernier état connu",
   },
@@ -170,6 +112,9 @@ export const fr = {
     unreachableText: "La page essaie de le rejoindre toute seule. Aucun appel ne vous est proposé en attendant.",
     unknownTitle: "On rejoint le service…",
     unknownText: "L'affichage viendra dès que le service répondra.",
+    faultTitle: "Votre téléphone a refusé plusieurs appels",
+    faultText:
+      "Il les a refusés aussitôt, sans sonner : ce n'est pas de votre fait. Vous êtes en pause, les personnes sont passées à vos collègues. Vérifiez le téléphone, ou rechargez cette page, puis reprenez.",
     reconnectingTitle: "La personne est gardée en ligne",
     reconnectingText: "Votre téléphone va sonner à nouveau pour reprendre la conversation.",
     elsewhereTitle: "Vous êtes en conversation",
@@ -213,7 +158,8 @@ export const fr = {
     shielded: "Numéro protégé",
     shieldedHelp: "Rien n'est montré tant que vous n'avez pas vérifié qui parle.",
     confirm: "J'ai vérifié qui parle, afficher",
-    unavailable: "Le service ne répond pas : on ne sait rien de ce numéro pour l'instant.",
+    unavailable: "Historique indisponible",
+    unavailableHelp: "On ne sait pas pour l'instant si ce numéro a déjà été utilisé. L'appel, lui, n'en dépend pas.",
     shieldTitle: "Protéger ce numéro…",
     shield: "La personne mise en cause a aussi ce numéro",
     shieldHelp: "Au prochain appel de ce numéro, rien ne sera montré avant que l'on ait vérifié qui parle.",
@@ -234,9 +180,13 @@ export const fr = {
     saved: "Enregistré",
     savedAt: (time: string) => `Enregistré à ${time}`,
     waiting:
-      "Pas encore enregistré : le service ne répond pas. Vos notes sont gardées dans ce navigateur et partiront dès son retour.",
+      "Pas encore enregistré : le service ne peut pas enregistrer pour l'instant. Vos notes sont gardées dans ce navigateur et partiront dès que possible.",
     waitingOnPage:
-      "Pas encore enregistré : le service ne répond pas. Vos notes sont gardées ici et partiront dès son retour. Ne fermez pas cette page.",
+      "Pas encore enregistré : le service ne peut pas enregistrer pour l'instant. Vos notes sont gardées ici et partiront dès que possible. Ne fermez pas cette page.",
+    notSaving:
+      "Rien ne s'enregistre pour l'instant. Les appels continuent, et vous pouvez écrire : vos notes sont gardées dans ce navigateur et partiront toutes seules dès que possible.",
+    notSavingOnPage:
+      "Rien ne s'enregistre pour l'instant. Les appels continuent, et vous pouvez écrire : vos notes sont gardées sur cette page et partiront toutes seules dès que possible. Ne la fermez pas.",
     restored: "Votre texte a été retrouvé dans ce navigateur après une interruption.",
     pageOnly:
       "Ce navigateur ne peut pas garder vos notes : ce qui n'est pas encore enregistré ne vit que tant que cette page est ouverte. Ne la fermez pas pendant que vous écrivez.",
@@ -263,7 +213,8 @@ export const fr = {
     text: "L'appel est terminé. Prenez le temps d'écrire : vous seul·e y mettez fin.",
     end: "Terminer l'écriture",
     ending: "Un instant…",
-    unsaved: "Vos notes ne sont pas encore enregistrées : le service ne répond pas. Elles restent sur cette page.",
+    unsaved:
+      "Vos notes ne sont pas encore enregistrées : le service ne le peut pas pour l'instant. Elles sont gardées.",
     failed: "Le central téléphonique n'a pas répondu. Réessayez dans un moment.",
     notSaved:
       "Vos notes n'ont pas pu être enregistrées : rien n'a été terminé, et elles restent sur cette page. Réessayez ; ou copiez-les, et appuyez encore une fois pour continuer sans elles.",
@@ -391,6 +342,7 @@ export const fr = {
     minutes: (minutes: number) => `${minutes} min`,
     hours: (hours: number, minutes: number) => `${hours} h ${minutes} min`,
   },
+  alarms: frAlarms,
   announce: {
     ringing: "Une personne appelle. Alt, Maj, R pour répondre.",
     state: (state: string) => `État : ${state}.`,

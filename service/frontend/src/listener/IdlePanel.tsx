@@ -23,7 +23,7 @@ export function IdlePanel() {
       <p class="lead">{text}</p>
       <div class="actions">
         {mode === "absent" && <JoinButton />}
-        {mode === "paused" && (
+        {(mode === "paused" || mode === "fault") && (
           <button
             type="button"
             class="button primary large"
@@ -36,7 +36,7 @@ export function IdlePanel() {
           </button>
         )}
         {mode === "free" && <PauseChoices />}
-        {["free", "paused", "unreachable"].includes(mode) && <LeaveButton />}
+        {["free", "paused", "fault", "unreachable"].includes(mode) && <LeaveButton />}
       </div>
       {mode === "absent" && <MicrophoneWord />}
       <Failure />
@@ -53,6 +53,8 @@ function sentences(): readonly [string, string] {
       return [w.freeTitle, phone.registration.value === "elsewhere" ? w.freeElsewhere : w.freeText];
     case "paused":
       return [w.pausedTitle, w.pausedText];
+    case "fault":
+      return [w.faultTitle, w.faultText];
     case "unreachable":
       return [w.unreachableTitle, w.unreachableText];
     case "reconnecting":

@@ -1,5 +1,6 @@
 /** A listener's one page: telephone and case together. */
 
+import { me } from "../app/session";
 import { words } from "../i18n";
 import { CallPanel } from "./CallPanel";
 import { CasePanel } from "./CasePanel";
@@ -16,6 +17,8 @@ export function ListenerPage() {
   useShortcuts();
   const mode = modeNow.value;
   const callId = callNow.value;
+  // Whoever lost their rights meanwhile keeps the call and its notes: the case is their team's.
+  const confined = me.value?.ended === true || me.value?.must_enrol === true;
   return (
     <main id="main" class="listen" data-mode={mode}>
       <h1 class="unseen">{words.value.app.listen}</h1>
@@ -24,10 +27,12 @@ export function ListenerPage() {
         {writing.value && callId !== null && (
           <div class="conversation">
             <NotesPanel callId={callId} />
-            <div class="beside">
-              <WhoPanel callId={callId} />
-              <CasePanel callId={callId} />
-            </div>
+            {!confined && (
+              <div class="beside">
+                <WhoPanel callId={callId} />
+                <CasePanel callId={callId} />
+              </div>
+            )}
           </div>
         )}
       </div>

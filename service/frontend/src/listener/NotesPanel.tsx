@@ -2,7 +2,7 @@
 
 import { useEffect, useRef } from "preact/hooks";
 import { faultSentence } from "../api/faults";
-import { notebook, vault } from "../app/station";
+import { live, notebook, vault } from "../app/station";
 import { clockTime, words } from "../i18n";
 import type { NotesDraft } from "../notes/draft";
 import { Icon, type IconName } from "../shell/Icon";
@@ -36,7 +36,7 @@ export function NotesPanel({ callId }: { callId: string }) {
         onInput={(event) => draft.type(event.currentTarget.value)}
       />
       <p class="hint" id="notes-help">
-        {w.help}
+        {live.notSaving.value === null && w.help}
       </p>
       <p class="hint" role="status">
         {draft.restored.value && w.restored}
@@ -70,7 +70,8 @@ function sentenceOf(draft: NotesDraft, savedAt: string | null): string {
   const w = words.value.notes;
   const state = draft.state.value;
   if (savedAt !== null) return w.savedAt(savedAt);
-  if (state === "waiting" && vault.where.value !== "browser") return w.waitingOnPage;
+  const stuck = state === "waiting" || (live.notSaving.value !== null && (state === "unsaved" || state === "saving"));
+  if (stuck) return vault.where.value === "browser" ? w.waiting : w.waitingOnPage;
   if (state !== "refused") return w[state];
   const why = faultSentence(draft.refusal.value, words.value.faults);
   return why === null ? w.refused : `${w.refused} ${why}`;

@@ -25,6 +25,7 @@ const MARKS: Record<Mode, IconName> = {
   absent: "person",
   free: "check",
   paused: "leaf",
+  fault: "warning",
   reconnecting: "warning",
   unreachable: "warning",
   ringing: "bell",

@@ -12,11 +12,20 @@ import { ask, type CallerKnown, knownOf } from "./caller";
 export function WhoSummary({ callId }: { callId: string }) {
   const w = words.value.who;
   const known = knownOf(callId);
-  if (known === null || typeof known === "string")
+  if (known === "asking")
     return (
-      <p class="who-line" data-testid="offer-number" data-number="unavailable">
-        {known === "asking" ? words.value.app.loading : w.unavailable}
+      <p class="who-line" data-testid="offer-number" data-number="asking">
+        {words.value.app.loading}
       </p>
+    );
+  if (known === null || known === "unavailable")
+    return (
+      <div class="who">
+        <p class="who-line" data-testid="offer-number" data-number="unavailable">
+          <strong>{w.unavailable}</strong>
+        </p>
+        <p class="hint">{w.unavailableHelp}</p>
+      </div>
     );
   const [title, help] = headline(known);
   return (
@@ -37,6 +46,7 @@ function headline(known: Known): readonly [string, string] {
     known: [w.known, w.knownHelp],
     unknown: [w.unknown, w.unknownHelp],
     anonymous: [w.anonymous, w.anonymousHelp],
+    unavailable: [w.unavailable, w.unavailableHelp],
   }[known.number] as [string, string];
 }
 
@@ -51,7 +61,7 @@ export function WhoPanel({ callId }: { callId: string }) {
   const known: CallerKnown | null = knownOf(callId);
   const connected = live.connected.value;
   useEffect(() => {
-    // After a reload, or when the service was away while the phone rang.
+    // After a reload, or when the service or its database was away while the phone rang.
     if (connected && (known === null || known === "unavailable")) void ask(callId, false);
   }, [callId, connected, known]);
   return (

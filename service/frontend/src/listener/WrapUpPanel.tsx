@@ -1,5 +1,6 @@
 /** Writing-up time, ended by the listener alone. */
 
+import { me } from "../app/session";
 import { live, notebook } from "../app/station";
 import { words } from "../i18n";
 import { Icon } from "../shell/Icon";
@@ -32,7 +33,7 @@ export function WrapUpPanel() {
           <Icon name="check" />
           {pending || busy.value === "end-wrapup" ? w.ending : w.end}
         </button>
-        {live.me.value?.state !== "absent" && (
+        {live.me.value?.state !== "absent" && !me.value?.ended && !me.value?.must_enrol && (
           <>
             <PauseChoices />
             <LeaveButton />

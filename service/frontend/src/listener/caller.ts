@@ -1,6 +1,7 @@
 /** What is known of the caller of a call: it comes with the ring, else it is asked for. Forgotten with the page. */
 
 import { effect, signal } from "@preact/signals";
+import { ApiError } from "../api/http";
 import { known as askKnown } from "../api/service";
 import type { Known } from "../api/types";
 import { live } from "../app/station";
@@ -14,13 +15,28 @@ export function knownOf(callId: string): CallerKnown | null {
   return byCall.value.get(callId) ?? null;
 }
 
+/** From one try to the next, while the history cannot be read. */
+const ASK_AGAIN_MS = 3_000;
+let asking: string | null = null;
+let again: ReturnType<typeof setTimeout> | undefined;
+
+/** What was unavailable stays so on the page until an answer comes: it must not flicker. */
 export async function ask(callId: string, confirmed: boolean): Promise<void> {
-  const before = byCall.peek().get(callId);
-  if (before === undefined || before === "unavailable") put(callId, "asking");
+  if (asking === callId && !confirmed) return;
+  if (!byCall.peek().has(callId)) put(callId, "asking");
+  asking = callId;
   try {
     put(callId, await askKnown(callId, confirmed));
-  } catch {
-    if (typeof byCall.peek().get(callId) === "string") put(callId, "unavailable");
+  } catch (error) {
+    if (typeof byCall.peek().get(callId) !== "string") return;
+    put(callId, "unavailable");
+    clearTimeout(again);
+    if (error instanceof ApiError && (error.unreachable || error.status >= 500))
+      again = setTimeout(() => {
+        if (byCall.peek().get(callId) === "unavailable") void ask(callId, false);
+      }, ASK_AGAIN_MS);
+  } finally {
+    asking = null;
   }
 }
 
@@ -35,5 +51,5 @@ effect(() => {
   const before = byCall.peek().get(offer.call_id);
   // Somebody confirmed for this call already: the offer of a returning caller does not hide it again.
   if (typeof before === "object" && !before.shielded) return;
-  put(offer.call_id, offer);
+  put(offer.call_id, offer.number === "unavailable" ? "unavailable" : offer);
 });

@@ -6,12 +6,13 @@
 import type { MyState } from "../api/types";
 import type { EndedCall, PhoneCall } from "../phone/phone";
 
-/** `elsewhere`: in conversation, not on this page's phone. `ending`: our phone hung up, the PBX confirms. */
+/** `fault`: paused, their telephone refused every call. `elsewhere`: in conversation, not on this page's phone. `ending`: our phone hung up, the PBX confirms. */
 export type Mode =
   | "unknown"
   | "absent"
   | "free"
   | "paused"
+  | "fault"
   | "reconnecting"
   | "unreachable"
   | "ringing"
@@ -43,7 +44,7 @@ function told({ me, ended, contactLeft }: Sources): Mode {
     case "talking":
       return hungUp(ended) ? "ending" : "elsewhere";
     case "paused":
-      return me.pause_reason === "reconnecting" ? "reconnecting" : "paused";
+      return paused(me);
     case "absent":
       // They left the queue while they talked: what remains is to end the writing-up.
       return contactLeft ? "wrap-up" : "absent";
@@ -59,7 +60,12 @@ function alone({ me, ended, readyByPhone }: Sources): Mode {
   if (ended?.how === "lost" && ended.answered) return "reconnecting";
   if (me === null) return "unknown";
   if (me.state === "talking" || me.state === "ringing") return "unknown";
-  return me.state === "paused" && me.pause_reason === "reconnecting" ? "reconnecting" : me.state;
+  return me.state === "paused" ? paused(me) : me.state;
+}
+
+/** Two of the pauses are nobody's choice. */
+function paused({ pause_reason: reason }: MyState): Mode {
+  return reason === "reconnecting" || reason === "fault" ? reason : "paused";
 }
 
 function hungUp(ended: EndedCall | null): boolean {

@@ -23,6 +23,8 @@ export const NOTHING: Feed = {
     contact: new Map(),
     call: new Map(),
     listener: new Map(),
+    alarm: new Map(),
+    notice: new Map(),
   },
 };
 

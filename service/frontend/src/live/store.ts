@@ -1,7 +1,7 @@
 /** What the page knows live, as signals: one map per kind, and how old it is. */
 
 import { computed, type ReadonlySignal, type Signal, signal } from "@preact/signals";
-import type { ContactView, Kind, Kinds, LineState, MyState, Offer } from "../api/types";
+import type { AlarmState, ContactView, Kind, Kinds, LineState, MyState, Offer } from "../api/types";
 import { apply, type Feed, KINDS, type Message, NOTHING } from "./protocol";
 
 type Maps = { readonly [K in Kind]: Signal<ReadonlyMap<string, Kinds[K]>> };
@@ -14,6 +14,8 @@ export class LiveStore {
     contact: signal(new Map()),
     call: signal(new Map()),
     listener: signal(new Map()),
+    alarm: signal(new Map()),
+    notice: signal(new Map()),
   };
 
   /** A snapshot was taken and the socket is still there. */
@@ -31,6 +33,10 @@ export class LiveStore {
   readonly me: ReadonlySignal<MyState | null> = computed(() => first(this.maps.me.value));
   readonly offer: ReadonlySignal<Offer | null> = computed(() => first(this.maps.offer.value));
   readonly contact: ReadonlySignal<ContactView | null> = computed(() => first(this.maps.contact.value));
+  /** The service is there and says that it saves nothing; null: it does, or nothing is known of it. */
+  readonly notSaving: ReadonlySignal<AlarmState | null> = computed(() =>
+    this.connected.value ? first(this.maps.notice.value) : null,
+  );
 
   #feed: Feed = NOTHING;
 

@@ -201,7 +201,8 @@ export class NotesDraft {
     if (this.#contactId === null || this.#version === null) return;
     const text = this.text.value;
     if (!this.#unanswered.includes(text)) this.#unanswered.push(text);
-    this.#phase.value = "saving";
+    // After a failure it stays said that nothing is saved: each new try may take seconds.
+    if (this.#attempt === 0) this.#phase.value = "saving";
     const saved = await this.service.saveNotes(this.#contactId, text, this.#version);
     this.#version = saved.version;
     this.savedAt.value = saved.saved_at;
@@ -214,7 +215,9 @@ export class NotesDraft {
   #failed(error: unknown): void {
     const status = error instanceof ApiError ? error.status : 0;
     const written = status === 409 && error instanceof ApiError && error.id !== "case-discarded";
-    const refused = [403, 409, 413, 422].includes(status) || (status === 404 && this.#version !== null);
+    // Taken again once their second step is set up: nothing is wrong with the notes.
+    const later = error instanceof ApiError && error.id === "second-step-missing";
+    const refused = !later && ([403, 409, 413, 422].includes(status) || (status === 404 && this.#version !== null));
     if (written) {
       // Somebody wrote, or our own answer was lost on its way back: what is stored tells which.
       this.#version = null;

@@ -14,13 +14,15 @@ export function Banners() {
   return (
     <div class="banners">
       {stranger.value && <Banner kind="alert">{w.signIn.somebodyElseCall}</Banner>}
-      {expired.value && !stranger.value && (
+      <Confined />
+      {expired.value && !stranger.value && !me.value?.ended && (
         <Banner kind="warning">
           <p>{w.signIn.again}</p>
           <SignInForm username={me.value?.username ?? ""} />
         </Banner>
       )}
       <PbxBanner />
+      <NotSaving />
       {phone.registration.value === "other-tab" && <Banner kind="warning">{w.phone.otherTabHelp}</Banner>}
       {phone.registration.value === "elsewhere" && (
         <Banner kind="warning" testid="phone-elsewhere">
@@ -39,6 +41,19 @@ export function Banners() {
       <Keeping />
       <EarlierNotes />
     </div>
+  );
+}
+
+/** Somebody who keeps nothing but this conversation is told so, and that nothing is cut off. */
+function Confined() {
+  const w = words.value.signIn;
+  const account = me.value;
+  if (!account?.listener || !(account.ended || account.must_enrol)) return null;
+  if (expired.value) return account.ended ? <Banner kind="warning">{w.accountGone}</Banner> : null;
+  return (
+    <Banner kind="warning" testid="only-this-contact">
+      {account.ended ? w.accountEnded : w.stepAfterCall}
+    </Banner>
   );
 }
 
@@ -74,6 +89,20 @@ function PbxBanner() {
   return (
     <Banner kind={troubled.state === "starting" ? "warning" : "alert"} testid="pbx-banner">
       {sentence} {since !== null && w.since(since)}
+    </Banner>
+  );
+}
+
+/** What people write is their first worry: said before they type another word, and until it is over. */
+function NotSaving() {
+  const w = words.value.notes;
+  const notice = live.notSaving.value;
+  if (notice === null) return null;
+  const since = clockTime(notice.since);
+  return (
+    <Banner kind="alert" testid="not-saving">
+      {vault.where.value === "browser" ? w.notSaving : w.notSavingOnPage}{" "}
+      {since !== null && words.value.line.since(since)}
     </Banner>
   );
 }
