@@ -26,6 +26,9 @@ _CALLER_ID = re.compile(r"(\+?[0-9]{2,15})?")
 _HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,252}[A-Za-z0-9])?")
 _ACCOUNT_OF_AMI = ("service", "provision")
 
+#: audio and its control, of the caller's leg and of the listener's
+PORTS_OF_A_CALL = 4
+
 _NO_PHONES = "; No phone yet. Once there are accounts, this file is never written empty again.\n"
 
 
@@ -117,8 +120,12 @@ def generated(site: SiteConfig) -> dict[str, str]:
 
 def write_centre_queues(layout: Layout, centres: Sequence[str]) -> None:
     """One queue for each centre on this PBX; its name is the centre's id. To be followed by a reload of the queues."""
-    lines = [f"[{conf.matching(_ID, centre, 'id of a centre')}](centre)\n" for centre in sorted(set(centres))]
-    conf.write(layout.centre_queues, "".join(lines))
+    conf.write(layout.centre_queues, centre_queues_body(centres))
+
+
+def centre_queues_body(centres: Sequence[str]) -> str:
+    """What that file says."""
+    return "".join(f"[{conf.matching(_ID, centre, 'id of a centre')}](centre)\n" for centre in sorted(set(centres)))
 
 
 def read_secrets(layout: Layout) -> dict[str, str]:
@@ -149,6 +156,7 @@ def _globals(site: SiteConfig) -> str:
         "CENTRE_RING": site.centre_ring,
         "PRESS_ONE": site.press_one,
         "QUEUE_ROUND": site.queue_round,
+        "CALLERS_MOST": max(1, (site.rtp_end - site.rtp_start + 1) // PORTS_OF_A_CALL),
         "OUTBOUND_CALLER_ID": conf.matching(_CALLER_ID, site.outbound_caller_id, "caller id of outbound calls"),
         "OUTBOUND_ENDPOINT": "trunk" if _leads_out(site.trunk) else "",
         "LINE_LANGUAGE": conf.matching(re.compile("fr|en"), site.language, "language"),
@@ -177,20 +185,33 @@ def _numbers(site: SiteConfig) -> str:
 
 
 def _hours(site: SiteConfig) -> str:
+    return _hours_body(site.hours, site.timezone)
+
+
+def _hours_body(phrases: Sequence[str], timezone: str) -> str:
     try:
-        ZoneInfo(site.timezone)
+        ZoneInfo(timezone)
     except (KeyError, ValueError, OSError) as error:
         raise SetupError(
-            "timezone-unknown", f"The time zone {site.timezone!r} is not known here.", "Give one like 'Europe/Paris'."
+            "timezone-unknown", f"The time zone {timezone!r} is not known here.", "Give one like 'Europe/Paris'."
         ) from error
-    openings = [opening for phrase in site.hours for opening in hours.parse(phrase)]
+    openings = [opening for phrase in phrases for opening in hours.parse(phrase)]
     lines = [
         "; Who may enter: Gosub from the entry of the line. Sets OPEN: 1 while the line listens, else 0.\n[hours]\n"
     ]
     lines.append("exten => s,1,Set(OPEN=0)\n")
-    lines += [f" same => n,GotoIfTime({condition}?open)\n" for condition in hours.conditions(openings, site.timezone)]
+    lines += [f" same => n,GotoIfTime({condition}?open)\n" for condition in hours.conditions(openings, timezone)]
     lines.append(" same => n,Return()\n same => n(open),Set(OPEN=1)\n same => n,Return()\n")
     return "".join(lines)
+
+
+def hours_as_started(layout: Layout) -> str | None:
+    """The body of `hours.conf` as it was when the PBX that runs was started; None where no PBX of ours was."""
+    file = layout.started if layout.started.exists() else layout.site
+    if not file.exists():
+        return None
+    said = json.loads(file.read_bytes())
+    return _hours_body(said["hours"], said["timezone"])
 
 
 def _transports(site: SiteConfig) -> str:

@@ -22,7 +22,8 @@ from service.calls.lookup import Lookup, Question
 from service.calls.recorder import Recorder
 from service.decisions.overflow import Offer, decide
 from service.decisions.recovery import find_lost_leg, find_stranded
-from service.listeners.model import WRAP_UP, ListenerState, account_of
+from service.decisions.storms import find_faulty
+from service.listeners.model import FAULT, WRAP_UP, ListenerState, account_of
 from service.push.presence import Presence
 from service.push.views import Views
 from service.world import Line, LinkState, Touched, World
@@ -60,13 +61,15 @@ class Pump:
         self._lookup = lookup
         self._on_connected = on_connected
         self._writing: set[int] = set()
+        #: monotonic: when the PBX last took a heartbeat, or (before the first) was reached
+        self.heartbeat_at: float | None = None
         self._decided_at = float("-inf")  #: monotonic: when decisions were last taken to their end
         self._commands: asyncio.Queue[Command] = asyncio.Queue(COMMAND_LIMIT)
         world.lines[self.pbx] = Line(self.pbx, link.state, since=self.now())
 
     def now(self) -> float:
         """Epoch seconds on the PBX's clock."""
-        return time.time() + self._link.clock_offset
+        return self._link.pbx_now()
 
     async def run(self) -> None:
         """Until the link is closed, or cancelled."""
@@ -104,6 +107,7 @@ class Pump:
     def _after(self, facts: Sequence[Fact]) -> None:
         for fact in facts:
             if isinstance(fact, PbxConnected):
+                self.heartbeat_at = time.monotonic()  # from now on one is due
                 self._on_connected(self.pbx)
                 self._look_at_writing(set(self._views.contacts) | self._writing)
             elif isinstance(fact, MemberChanged | MemberRemoved):
@@ -138,6 +142,7 @@ class Pump:
         self._overflow(line)
         self._free_callers()
         self._free_listeners(line)
+        self._rest_the_faulty(line)
 
     def _overflow(self, line: Line) -> None:
         now = self.now()
@@ -163,6 +168,19 @@ class Pump:
         for interface in stranded - line.asked_to_write:
             if self._ask(PauseMember(pbx=self.pbx, interface=interface, paused=True, reason=WRAP_UP)):
                 line.asked_to_write.add(interface)
+
+    def _rest_the_faulty(self, line: Line) -> None:
+        """A phone that refuses every call: its listener is paused, and their page says why."""
+        now = self.now()
+        for interface in find_faulty(line, self._world.rules, now):
+            if self._ask(PauseMember(pbx=self.pbx, interface=interface, paused=True, reason=FAULT)):
+                line.faults_asked[interface] = now
+                _log.warning(
+                    "a telephone refuses every call at once; its listener is paused",
+                    action="member-storm",
+                    pbx=self.pbx,
+                    interface=interface,
+                )
 
     def _ask(self, command: Command) -> bool:
         try:
@@ -207,6 +225,7 @@ class Pump:
             if self._link.connected and time.monotonic() - self._decided_at < DECIDED_WITHIN_SECONDS:
                 try:
                     await self._link.send(Heartbeat(pbx=self.pbx), timeout=HEARTBEAT_SECONDS)
+                    self.heartbeat_at = time.monotonic()
                 except (CommandRefused, OutcomeUnknown, NotConnected) as error:
                     _log.warning("no heartbeat", action="heartbeat-failed", pbx=self.pbx, error=error.id)
             await asyncio.sleep(HEARTBEAT_SECONDS)

@@ -40,6 +40,7 @@ _E164 = r"^\+[1-9][0-9]{5,14}$"
 _DELIVERED = r"^\+?[0-9]{2,15}$"
 _IDENTIFIER = r"^[a-z][a-z0-9-]{0,31}$"
 _COUNTRY = r"^[A-Z]{2}$"
+_TOKEN = r"^([!-~]{16,})?$"  # noqa: S105 a pattern
 _DAY = "(mon|tue|wed|thu|fri|sat|sun)"
 _CLOCK = "(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)"
 _HOURS = rf"^{_DAY}(-{_DAY})? {_CLOCK}-{_CLOCK}$"
@@ -49,6 +50,7 @@ _EXPECTED = {
     _DELIVERED: "expected digits as the carrier delivers them, like 3133 or 0199003133",
     _IDENTIFIER: "expected lower-case letters, digits and hyphens, a letter first",
     _COUNTRY: "expected a country like FR",
+    _TOKEN: "expected 16 characters or more, without blanks",
     _HOURS: "expected opening hours like 'mon-fri 09:00-19:00'",
 }
 E164 = Annotated[str, StringConstraints(pattern=_E164)]
@@ -114,7 +116,8 @@ class Http(_Section):
 class Accounts(_Section):
     """Who signs in, and how."""
 
-    #: roles that sign in with a second step, a code of one's telephone; asked for at the next sign-in
+    #: roles that sign in with a second step, a code of one's telephone; sessions from before are asked for it at the
+    #: service's next start: in a contact they finish it, then they leave the queues and set it up
     totp_roles: list[Role] = []
 
 
@@ -154,10 +157,40 @@ class Recovery(_Section):
     settle_seconds: Annotated[int, Field(ge=0)] = 30
 
 
+class Storms(_Section):
+    """A telephone that refuses call after call at once: its listener is paused and told so."""
+
+    failed_legs: Annotated[int, Field(ge=3, le=100)] = 5  #: refused within a second each, with no conversation between
+    within_seconds: Annotated[int, Field(ge=5, le=3600)] = 60
+
+
 class Drafts(_Section):
     """Notes that were typed and could not be saved yet: they wait in the browser, encrypted, for who typed them."""
 
     keep_days: Annotated[int, Field(ge=1, le=365)] = 30  #: then they are erased there, and their owner is told
+
+
+Megabytes = Annotated[int, Field(ge=0, le=1_000_000_000)]
+
+
+class Health(_Section):
+    """When an alarm is given (docs/alarms.md). No value here changes what the service does."""
+
+    disk_full_mb: Megabytes = 200  #: free for the service on a disk that it needs; below, it is as good as full
+    disk_low_mb: Megabytes = 2_000
+    disk_full_files: Annotated[int, Field(ge=0)] = 1_000  #: further files for which a disk has room (inodes)
+    disk_low_files: Annotated[int, Field(ge=0)] = 10_000
+    clock_offset_seconds: Annotated[float, Field(gt=0)] = 2.0  #: between the PBX's clock and ours
+    backlog_batches: Annotated[int, Field(ge=1)] = 200  #: batches of facts that wait to be stored
+    backlog_events: Annotated[int, Field(ge=1)] = 2_000  #: events of the PBX that wait to be taken in
+    task_backlog: Annotated[int, Field(ge=1, le=499)] = 450  #: tasks inside Asterisk; at 500 it ignores requests
+
+
+class Metrics(_Section):
+    """Who reads /metrics."""
+
+    #: sent as `Authorization: Bearer …`; empty: it is read on this machine alone, past any proxy
+    token: Annotated[str, StringConstraints(pattern=_TOKEN)] = ""
 
 
 class Trunk(_Section):
@@ -228,7 +261,10 @@ class Settings(BaseSettings):
     store: Store = Store()
     overflow: Overflow = Overflow()
     recovery: Recovery = Recovery()
+    storms: Storms = Storms()
     drafts: Drafts = Drafts()
+    health: Health = Health()
+    metrics: Metrics = Metrics()
     pbx: Annotated[list[Pbx], Field(min_length=1)] = [Pbx()]
 
     @model_validator(mode="after")
@@ -306,7 +342,7 @@ def _one_line(error: ValidationError, file: Path | None) -> str:
     expected = re.sub(r"^Value error, ", "", first["msg"])
     if first["type"] == "string_pattern_mismatch":
         expected = _EXPECTED[first["ctx"]["pattern"]]
-    secret = first["loc"] and first["loc"][-1] == "password"
+    secret = {"password", "token"} & set(map(str, first["loc"]))
     got = "" if secret or first["type"] in ("value_error", "missing") else f" (found {first['input']!r})"
     return f"{where}: {key}: {expected}{got}"
 

@@ -30,6 +30,7 @@ from pbx.facts import (
 from pbx.state import PbxState
 from service.calls.known import KnownCaller
 from service.centres.model import Routes
+from service.listeners.legs import FailedLegs
 from service.listeners.model import (
     ABSENT,
     Doing,
@@ -81,6 +82,8 @@ class Rules:
     after_seconds: float
     again_after_seconds: float
     settle_seconds: float
+    storm_legs: int = 5  #: legs that failed at once, …
+    storm_seconds: float = 60.0  #: … within this time
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +122,9 @@ class Line:
     asked_to_write: set[str] = field(default_factory=set)
     #: who was paused or on a call when the link was lost, until a snapshot says whether they still are
     held: set[str] = field(default_factory=set)
+    #: which listeners' legs failed at once lately, and who was asked to be paused for it: when, the PBX's clock
+    failed_legs: FailedLegs = field(default_factory=FailedLegs)
+    faults_asked: dict[str, float] = field(default_factory=dict)
     _staffing: dict[str, Staffing] = field(default_factory=dict)
 
     def call(self, call_id: str) -> LiveCall | None:
@@ -203,6 +209,9 @@ class World:
                 self._apply_call_fact(line, fact, touched)
             elif isinstance(fact, MemberChanged | MemberRemoved):
                 _note_account(touched, fact.interface)
+                if isinstance(fact, MemberRemoved) or fact.paused:
+                    line.failed_legs.forget(fact.interface)
+                    line.faults_asked.pop(fact.interface, None)
             elif isinstance(fact, PhoneChanged):
                 _apply_phone(line, fact, touched, instant)
             else:
@@ -213,6 +222,7 @@ class World:
 
     def _apply_call_fact(self, line: Line, fact: CallFact, touched: Touched) -> None:
         touched.calls.add(fact.call_id)
+        line.failed_legs.take(fact)
         interface = getattr(fact, "interface", "")
         if interface:
             _note_account(touched, interface)

@@ -111,6 +111,10 @@ class CallerAudio:
                 return at
         return None
 
+    def packets(self, since: float) -> int:
+        """How many were heard after `since` (monotonic seconds): 50 a second where none is lost."""
+        return sum(at >= since for at, _ in list(self._packets))
+
     def loudness(self, tone: float, seconds: float = 1.0) -> float:
         """Amplitude (0…1) of a tone in what was heard in the last seconds."""
         since = time.monotonic() - seconds

@@ -16,13 +16,54 @@ from pathlib import Path
 from tests.support.wait import until
 
 
-@dataclass(frozen=True, slots=True)
+class Session:
+    """A session of one's own, statement by statement."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self._process = process
+
+    def say(self, statement: str) -> None:
+        """Run it to its end; its output is not kept."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(f"{statement}\n\\echo done\n")
+        self._process.stdin.flush()
+        while (line := self._process.stdout.readline()) != "done\n":
+            if not line:
+                raise RuntimeError("the session ended")
+
+
+@dataclass(slots=True)
 class Postgres:
-    """A running cluster."""
+    """A running cluster. `folder`: its data, log and socket. `user`: as whom it runs; None: as we do."""
 
     binaries: Path
-    socket: Path
+    folder: Path
+    user: str | None
     process: subprocess.Popen[bytes]
+
+    @property
+    def socket(self) -> Path:
+        return self.folder
+
+    def start(self) -> None:
+        """Start it again, after `end`."""
+        self.process = _start(self.binaries, self.folder, self.user)
+        until(self.answers, "PostgreSQL takes connections", timeout=30)
+
+    def end(self, how: signal.Signals = signal.SIGINT) -> None:
+        """SIGINT: connections are ended; SIGQUIT: as after a power cut."""
+        self.process.send_signal(how)
+        self.process.wait(30)
+
+    @contextmanager
+    def session(self, database: str) -> Iterator[Session]:
+        """A session that lasts for the block; what it had begun and not committed is undone."""
+        command = [str(self.binaries / "psql"), "-h", str(self.socket), "-U", "ecoute", "-d", database, "-XqAt"]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+            yield Session(process)
+            assert process.stdin is not None
+            process.stdin.close()
 
     def url(self, database: str) -> str:
         """As SQLAlchemy has it."""
@@ -48,6 +89,16 @@ def binaries() -> Path:
     return found[-1].parent
 
 
+def _start(programs: Path, folder: Path, user: str | None) -> subprocess.Popen[bytes]:
+    options = ["-c", "listen_addresses=", "-c", f"unix_socket_directories={folder}", "-c", "fsync=off"]
+    with_us = ["setpriv", "--pdeathsig", "INT"]  # ends even when the test run is killed
+    with (folder / "log").open("ab") as log:
+        return subprocess.Popen(
+            [*with_us, programs / "postgres", "-D", folder / "data", *options],
+            stdout=log, stderr=log, user=user, cwd=folder,
+        )  # fmt: skip
+
+
 @contextmanager
 def running_postgres() -> Iterator[Postgres]:
     """A cluster for as long as the block lasts; its files are gone afterwards."""
@@ -65,19 +116,12 @@ def running_postgres() -> Iterator[Postgres]:
             user=user,
             cwd=folder,
         )
-        options = ["-c", "listen_addresses=", "-c", f"unix_socket_directories={folder}", "-c", "fsync=off"]
-        with (folder / "log").open("wb") as log:
-            with_us = ["setpriv", "--pdeathsig", "INT"]  # ends even when the test run is killed
-            process = subprocess.Popen(
-                [*with_us, programs / "postgres", "-D", data, *options], stdout=log, stderr=log, user=user, cwd=folder
-            )
-        server = Postgres(programs, folder, process)
+        server = Postgres(programs, folder, user, _start(programs, folder, user))
         try:
             until(server.answers, "PostgreSQL takes connections", timeout=30)
             yield server
         finally:
-            process.send_signal(signal.SIGINT)  # fast shutdown: connections are ended
-            process.wait(30)
+            server.end()  # fast shutdown: connections are ended
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

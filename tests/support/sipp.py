@@ -206,7 +206,7 @@ class Caller(Sipp):
 class Phone(Sipp):
     """A SIP phone, or several with the same habits: answers after `ring` seconds, hangs up after `talk` if nobody did.
 
-    `status` makes it refuse every call, for instance `486 Busy Here`.
+    `status` makes it refuse every call, for instance `486 Busy Here`. `say`: header of its own BYE.
     """
 
     def __init__(
@@ -218,14 +218,17 @@ class Phone(Sipp):
         status: str = "",
         audio: CallerAudio | None = None,
         port: int = 0,
+        say: str = "User-Agent: phone",
+        scenario: str = "",
     ) -> None:
         values = {
+            "SAY": say,
             "RING_MS": str(int(ring * 1000)),
             "TALK_MS": str(int(talk * 1000)),
             "MEDIA_PORT": str(audio.port if audio else _DISCARD),
             "STATUS": status,
         }
-        super().__init__("refuses" if status else "phone", values, folder, [], port)
+        super().__init__(scenario or ("refuses" if status else "phone"), values, folder, [], port)
 
     def register(self, pbx_port: int, user: str, password: str, *, expires: int = 600) -> None:
         """Tell the PBX that `user` is here; `expires` 0 takes it away."""
