@@ -1,7 +1,7 @@
 # Écoute: what each target does is one line of `make help`. Two of them are all that you need: run and test.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help run demo down test withdrawals check bench types house lock clean setup setup-dev system-python
+.PHONY: help run demo down test withdrawals check bench faults types house lock clean setup setup-dev system-python
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -39,10 +39,16 @@ check: setup-dev ## format, lint, types, import arrows, dialplan, no-cap and rec
 	@$(NPM) run --silent check
 	@$(NPM) run --silent types -- --check
 	@$(NPM) run --silent test
-	@$(ECOUTE) check
+	@$(ECOUTE) check --layer static
 
 bench: setup-dev ## what it costs, beside its peers: prints the table, writes var/bench.json (make bench ARGS="--only lookup")
 	@$(BIN)/python -m tests.bench $(ARGS)
+
+N ?= 200
+M ?= 20
+SEED ?= 1
+faults: setup-dev ## break the line M times while N callers come and go, and audit every call (docs/faults.md; ARGS="--only service-killed")
+	@$(BIN)/python -m tests.faults --calls $(N) --faults $(M) --seed $(SEED) $(ARGS)
 
 types: setup-dev ## write the front end's types anew from the service's OpenAPI document
 	@$(NPM) run --silent types

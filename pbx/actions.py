@@ -22,10 +22,14 @@ from pbx.commands import (
     KeepOwnReason,
     PauseMember,
     PutRoute,
+    ReadDialplan,
+    ReadQueues,
     ReadRoutes,
+    ReloadDialplan,
     ReloadPhones,
     ReloadQueues,
     RemoveMember,
+    SetPenalty,
     WithdrawCaller,
 )
 from pbx.parse import SNAPSHOT_VARIABLES
@@ -138,6 +142,11 @@ def compare_members() -> Action:
     return Action({"Action": "QueueStatus"}, as_list=True, purpose="-compared")
 
 
+def list_dialplan() -> Action:
+    """Every loaded line of the dialplan, for the verifier."""
+    return Action({"Action": "ShowDialPlan"}, as_list=True)
+
+
 def list_contacts() -> Action:
     """Every registration; needs class system."""
     return Action({"Action": "PJSIPShowContacts"}, account=Account.PROVISION, as_list=True, already="No Contacts found")
@@ -232,6 +241,19 @@ def heartbeat(pbx_now: float) -> Action:
     return Action({"Action": "Setvar", "Variable": "SERVICE_HEARTBEAT", "Value": str(int(pbx_now))})
 
 
+def read_clock_anchor() -> Action:
+    """Since when the PBX's times are steady; empty for a PBX that nobody has told."""
+    return Action({"Action": "Getvar", "Variable": "CLOCK_ANCHOR"})
+
+
+def tell_clock(anchor: str, by: int) -> tuple[Action, Action]:
+    """The anchor is for a service that comes later, `by` (seconds) for the dialplan."""
+    return (
+        Action({"Action": "Setvar", "Variable": "CLOCK_ANCHOR", "Value": anchor}),
+        Action({"Action": "Setvar", "Variable": "CLOCK_SET", "Value": str(by)}),
+    )
+
+
 def _put_route(command: PutRoute) -> Action:
     fields = {"Family": _named("the family", command.family), "Key": _named("the key", command.key)}
     if command.value:
@@ -254,6 +276,29 @@ def _reload_queues(_command: ReloadQueues) -> Action:
     return Action({"Action": "Reload", "Module": "app_queue.so"}, account=Account.PROVISION)
 
 
+def _reload_dialplan(_command: ReloadDialplan) -> Action:
+    return Action({"Action": "Reload", "Module": "pbx_config.so"}, account=Account.PROVISION)
+
+
+def _set_penalty(command: SetPenalty) -> Action:
+    return Action(
+        {
+            "Action": "QueuePenalty",
+            "Queue": _named("the queue", command.queue),
+            "Interface": _named("the interface", command.interface),
+            "Penalty": str(command.penalty),
+        }
+    )
+
+
+def _read_queues(_command: ReadQueues) -> Action:
+    return Action({"Action": "QueueStatus"}, as_list=True, purpose="-read")
+
+
+def _read_dialplan(command: ReadDialplan) -> Action:
+    return Action({"Action": "ShowDialPlan", "Context": _named("the context", command.context)}, as_list=True)
+
+
 _ACTIONS: dict[type[Command], Callable[[Any], Action]] = {
     AddMember: _add_member,
     RemoveMember: _remove_member,
@@ -264,6 +309,10 @@ _ACTIONS: dict[type[Command], Callable[[Any], Action]] = {
     DropLostLeg: _drop_lost_leg,
     PutRoute: _put_route,
     ReadRoutes: _read_routes,
+    ReadQueues: _read_queues,
+    ReadDialplan: _read_dialplan,
+    SetPenalty: _set_penalty,
+    ReloadDialplan: _reload_dialplan,
     ReloadPhones: _reload_phones,
     ReloadQueues: _reload_queues,
 }

@@ -107,6 +107,32 @@ class ReloadQueues(Command):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReloadDialplan(Command):
+    """After the generated hours were put back in place. Calls go on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetPenalty(Command):
+    """Whom a queue rings first: all alike (0), so that nobody is left out by a number that somebody set."""
+
+    queue: str
+    interface: str
+    penalty: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadQueues(Command):
+    """Every queue that is loaded, with its members. The reply's `queues`: queue → interface → `MemberListed`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadDialplan(Command):
+    """One loaded context. The reply's `lines`: application and arguments of each priority, in order."""
+
+    context: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReadRoutes(Command):
     """What AstDB holds of a family. The reply's `values` are its keys (without the family) and values.
 

@@ -4,6 +4,18 @@ The dialplan gives each call an id (CALL_ID), and most of its legs inherit it. N
 phone dials a colleague, the colleague's own, a leg that was originated. They are known by their uniqueid, by their
 linkedid (the oldest channel that they were ever linked with), and by the bridge that they share with a leg of a call.
 These aliases merge into one call and never split again. Pure: no I/O, no clock.
+
+Nothing is originated yet. An Originate for a call that lives, or one that is to be a call of its own, must say which
+call it is twice, each for one of the two ways on which we hear of it, before its first leg exists:
+
+- `Variable: __CALL_ID=<uuid>`: the manager interface puts it into every event of the leg (`channelvars`). The two
+  underscores hand it on to whatever the leg dials, both halves of a Local channel included.
+- `Account: <uuid>`: the journal's AccountCode (cel_custom.conf), which no variable reaches. On the legs that the
+  dialplan dials, the dialplan sets it itself (listener.conf, overflow.conf).
+
+With the first alone, a leg that lived while nobody listened belongs to no call in the journal; with the second alone,
+it is a stranger until it shares a bridge with a leg of its call. A new uuid makes a new call, which is in the books
+only with the dialplan's step `entered` (guard.conf).
 """
 
 from __future__ import annotations

@@ -19,10 +19,11 @@ from typing import Any
 
 from pbx import actions, parse
 from pbx.actions import Account, Action
-from pbx.commands import Command, ReadRoutes
+from pbx.commands import Command, ReadDialplan, ReadQueues, ReadRoutes
 from pbx.events import Event, SessionLost, SessionRefused
 from pbx.facts import Fact
 from pbx.odd import Odd, OddCounts, Tally
+from pbx.parse import Answer
 from pbx.protocol import EventStream, PbxProtocol
 from pbx.provision import Provisioning
 from pbx.recording import RecordedProtocol, Recording
@@ -30,6 +31,7 @@ from pbx.replies import CommandFailed, CommandRefused, NotConnected, OutcomeUnkn
 from pbx.session import LoginFailed, LoginRefused, Session, Timing
 from pbx.snapshot import Snapshot
 from pbx.state import PbxState
+from pbx.steady import SteadyClock, this_boot
 
 __all__ = ["CommandRefused", "LinkConfig", "NotConnected", "OutcomeUnknown", "PbxLink", "Reply", "Timing"]
 
@@ -72,7 +74,12 @@ class PbxLink:
         self.timing = timing or Timing()
         self.state = PbxState(config.pbx)
         self.clock_offset = 0.0  #: the PBX's clock minus ours, seconds
+        self.steady = SteadyClock()
+        self._clock_told = ""
+        self._telling: asyncio.Task[None] | None = None
         self.connected = False  #: logged in, and the snapshot is taken
+        self.sessions = 0  #: how often a snapshot was taken: once, and once more after each gap
+        self.events_taken = 0  #: events that were of use and went through the trackers
         self._recording = None if record is None else Recording(record)
         self._heard = time.monotonic()
         self._tally = Tally(config.pbx)
@@ -95,9 +102,14 @@ class PbxLink:
         """What came from the PBX and was of no use, since the link was made."""
         return self._tally.counts
 
+    @property
+    def events_waiting(self) -> int:
+        """Events that came and were not taken yet."""
+        return len(self._stream.events)
+
     def pbx_now(self) -> float:
-        """Epoch seconds on the PBX's clock, as far as we know it."""
-        return time.time() + self.clock_offset
+        """Epoch seconds on the PBX's clock as far as we know it, without what it was set by: what facts go by."""
+        return self.steady.now()
 
     # --- the connection ---------------------------------------------------------------------------------------------
 
@@ -194,12 +206,50 @@ class PbxLink:
         )
 
     def _protocol(self, stream: EventStream, clock: Callable[[], float]) -> PbxProtocol:
-        if self._recording is None:
-            return PbxProtocol(stream, clock)
-        return RecordedProtocol(stream, clock, self._recording)
+        recording = self._recording
+        protocol = PbxProtocol(stream, clock) if recording is None else RecordedProtocol(stream, clock, recording)
+        protocol.corrected = self.steady.corrected
+        return protocol
 
-    def _set_clock(self, offset: float) -> None:
-        self.clock_offset = offset
+    # --- the clock --------------------------------------------------------------------------------------------------
+
+    def _set_clock(self, clock: float, vague: float) -> None:
+        self.clock_offset = clock - time.time()
+        if self.steady.measured(clock, vague):
+            log.warning(
+                "the clock of PBX %s was set (%d s since its times were anchored): its calls go on by steady time",
+                self.config.pbx,
+                self.steady.by,
+            )
+        if self.steady.by and self._nobody_calls:
+            self.steady.anchor_anew()
+        session = self._session
+        if session is not None and self.connected and (self._telling is None or self._telling.done()):
+            self._telling = asyncio.create_task(self._tell_clock(session))
+
+    @property
+    def _nobody_calls(self) -> bool:
+        """Known, not merely nobody heard of: a process that has just begun knows of no call before the snapshot."""
+        return self.connected and not self.events_waiting and not self.state.calls
+
+    async def _resume_clock(self, session: Session) -> None:
+        """Whoever watched this PBX before us may have anchored its times."""
+        answer, _ = await session.ask(actions.read_clock_anchor(), self.timing.action)
+        boot, _, anchor = parse.variable_read(answer).partition(" ")
+        if boot == this_boot():
+            self.steady.resume(float(anchor))
+        self._clock_told = ""
+
+    async def _tell_clock(self, session: Session) -> None:
+        """So that the dialplan takes off what the clock was set by. What fails is told with the next measurement."""
+        told = f"{this_boot()} {self.steady.anchor}"
+        if self.steady.anchor is None or self._clock_told == f"{told} {self.steady.by}":
+            return
+        by = self.steady.by
+        with contextlib.suppress(CommandFailed):
+            for action in actions.tell_clock(told, by):
+                await session.ask(action, self.timing.action)
+            self._clock_told = f"{told} {by}"
 
     # --- the snapshot -----------------------------------------------------------------------------------------------
 
@@ -221,7 +271,10 @@ class PbxLink:
     async def _snapshot(self, session: Session, protocol: PbxProtocol) -> Snapshot:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(asyncio.shield(protocol.booted), self.timing.boot)
-        await session.ping()  # the clock first: times that we must guess are guessed on the PBX's clock
+        # the clock first: times that we must guess are guessed on the PBX's clock
+        await self._resume_clock(session)
+        await session.ping()
+        await self._tell_clock(session)
         snapshot = Snapshot(protocol, self._stream, self.pbx_now, self._complete)
         for action in (actions.core_settings(), actions.core_status(), actions.list_legs()):
             await self._asked(session, snapshot, action)
@@ -232,6 +285,7 @@ class PbxLink:
     def _complete(self) -> None:
         self._said = ""
         self.connected = True
+        self.sessions += 1
 
     async def _asked(self, session: Session, snapshot: Snapshot, action: Action) -> None:
         answer, _ = await session.ask(action, self.timing.listing, snapshot.settled(action.word))
@@ -268,7 +322,9 @@ class PbxLink:
     def _take(self) -> list[Fact]:
         events, apply = self._stream.events, self.state.apply
         facts: list[Fact] = []
-        for _ in range(min(BATCH, len(events))):
+        count = min(BATCH, len(events))
+        self.events_taken += count
+        for _ in range(count):
             event = events.popleft()
             try:
                 facts += apply(event)
@@ -294,12 +350,24 @@ class PbxLink:
             answer, items = await session.ask(action, timeout)
         if not answer.success and answer.message != action.already:
             raise actions.refusal(answer.message)
-        if isinstance(command, ReadRoutes):
-            routes = (parse.route_listed(item, command.family) for item in items)
-            return Reply(answer.message, dict(route for route in routes if route is not None))
-        return Reply(answer.message)
+        return _reply(command, answer, items)
 
     async def close(self) -> None:
         """Log off; `run` and `batches` end."""
         self._closing.set()
         self._stream.wake.set()
+
+
+def _reply(command: Command, answer: Answer, items: list[str]) -> Reply:
+    """What was asked for, where something was."""
+    match command:
+        case ReadRoutes():
+            routes = (parse.route_listed(item, command.family) for item in items)
+            return Reply(answer.message, dict(route for route in routes if route is not None))
+        case ReadQueues():
+            return Reply(answer.message, queues=parse.queues_listed(items))
+        case ReadDialplan():
+            lines = (parse.dialplan_listed(item) for item in items)
+            return Reply(answer.message, lines=tuple(line for line in lines if line is not None))
+        case _:
+            return Reply(answer.message)

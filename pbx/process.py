@@ -10,7 +10,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -121,7 +121,7 @@ def start(asterisk: Asterisk, layout: Layout, progress: Progress) -> RunningPbx:
         progress(f"Starting Asterisk {asterisk.version}")
         files = _open_files(progress)
         way = _prepare(asterisk, layout, progress)
-        conf.replace(layout.asterisk_conf, _asterisk_conf(site, way, files).encode(), mode=0o640)
+        conf.replace(layout.asterisk_conf, asterisk_conf(site, way, files).encode(), mode=0o640)
         _own(layout, way.uid)
         conf.replace(layout.started, layout.site.read_bytes(), mode=0o640)
         running = _launch(way, layout, files)
@@ -231,7 +231,7 @@ def _refuse_deaf(running: RunningPbx, needed: list[ports.Port]) -> None:
             )
 
 
-def _asterisk_conf(site: dict[str, object], way: ways.Way, files: int) -> str:
+def asterisk_conf(site: Mapping[str, object], way: ways.Way, files: int) -> str:
     """Where Asterisk finds everything. https://docs.asterisk.org/Configuration/Core-Configuration/Asterisk-Main-Configuration-File/"""
     seen = way.seen
     directories = {

@@ -10,6 +10,9 @@ again.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import socket
+import struct
 import time
 from collections import deque
 from collections.abc import Callable
@@ -26,6 +29,7 @@ from pbx.replies import OutcomeUnknown
 
 EOM = b"\r\n\r\n"
 _LF = 10
+_AT_ONCE = struct.pack("ii", 1, 0)  # socket(7), SO_LINGER: an end by RST, and nothing more is sent
 #: A frame of ours has less than 4 kB; a greater one than this is skipped.
 FRAME_CAP = 256 * 1024
 #: A second one in a frame: dialplan data can put it into a UserEvent.
@@ -127,6 +131,7 @@ class PbxProtocol(AMIProtocol):  # type: ignore[misc]  # panoramisk ships no typ
         loop = asyncio.get_running_loop()
         self._stream = stream
         self._clock = clock  #: our guess of the PBX's clock, for events without a time
+        self.corrected: Callable[[Event], Event] | None = None  #: takes off what the PBX's clock was set by
         self.pending: dict[str, Pending] = {}
         self.booted: asyncio.Future[None] = loop.create_future()  #: Asterisk has loaded all its modules
         self.lost: asyncio.Future[str] = loop.create_future()
@@ -162,7 +167,19 @@ class PbxProtocol(AMIProtocol):  # type: ignore[misc]  # panoramisk ships no typ
         for action in waiting.values():
             action.fail(reason)
         self.booted.cancel()
+        self._withhold()
         self.transport.abort()
+
+    def _withhold(self) -> None:
+        """What was written and has not arrived is withdrawn.
+
+        On a connection that stopped carrying, the kernel would go on trying for minutes after its end, and Asterisk
+        would be told to do what was long given up.
+        """
+        end = self.transport.get_extra_info("socket")
+        if end is not None:
+            with contextlib.suppress(OSError):  # it is gone already
+                end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
 
     def close(self) -> None:
         """panoramisk's word for `end`; its own would keep unanswered actions to send them again."""
@@ -265,7 +282,7 @@ class PbxProtocol(AMIProtocol):  # type: ignore[misc]  # panoramisk ships no typ
 
     def _read(self, frames: list[bytes]) -> None:
         events, parser_of = self._stream.events, parse.EVENTS.get
-        append = events.append
+        append, corrected = events.append, self.corrected
         now = self._clock()
         before = len(events)
         for frame in frames:
@@ -285,7 +302,7 @@ class PbxProtocol(AMIProtocol):  # type: ignore[misc]  # panoramisk ships no typ
                         text = self._marked(frame)
                     event = parser(text, now)
                     if event is not None:
-                        append(event)
+                        append(event if corrected is None else corrected(event))
                     if name == b"UserEvent" and frame.rfind(SECOND_EVENT) > 0:
                         self._tally.note(Odd.SECOND_EVENT)
             except Exception as error:

@@ -7,14 +7,25 @@ from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
+class MemberListed:
+    """A membership as Asterisk has it. `reason`: empty where not paused."""
+
+    penalty: int
+    paused: bool
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Reply:
-    """Asterisk took the command. `values`: what it was asked for (`ReadRoutes`), else empty.
+    """Asterisk took the command. What it was asked for, else empty: `values` (`ReadRoutes`), `queues`, `lines`.
 
     Taken is not done: only the event that comes back says what happened.
     """
 
     message: str
     values: Mapping[str, str] = field(default_factory=dict)
+    queues: Mapping[str, Mapping[str, MemberListed]] = field(default_factory=dict)
+    lines: tuple[str, ...] = ()
 
 
 class CommandFailed(Exception):

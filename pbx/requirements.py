@@ -45,7 +45,11 @@ REQUIREMENTS = (
     Requirement("demo", ("sip-tester",), ("sipp",), "places a call"),
     Requirement("test", ("sip-tester",), ("sipp",), "places calls"),
     Requirement("test", ("baresip-core",), ("baresip",), "is a SIP phone"),
+    Requirement(
+        "test", ("libfaketime",), ("/usr/lib/*/faketime/libfaketime.so.1",), "sets the clock of a test's own PBX"
+    ),
     Requirement("test", ("chromium",), ("chromium",), "is a listener's browser"),
+    Requirement("test", ("nftables",), ("nft",), "loses packets in a network of a test's own"),
     Requirement("test", ("postgresql",), ("/usr/lib/postgresql/*/bin/postgres",), "is the second database"),
 )
 

@@ -26,9 +26,13 @@ from pbx.replies import NotConnected, OutcomeUnknown
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timing:
-    """Seconds. A dead connection is noticed within `dead_after` and one `look_every` of its last byte: 3 s."""
+    """Seconds. A dead connection is noticed within `dead_after` and one `look_every` of its last byte: 3 s.
 
-    connect: float = 3.0
+    `connect` and `retry_most` together are how long a PBX may be back before it is tried again: boards are to be right
+    5 s after it is.
+    """
+
+    connect: float = 2.0
     login: float = 5.0
     boot: float = 5.0  #: how long to wait for Asterisk to have loaded its modules
     action: float = 5.0
@@ -37,7 +41,7 @@ class Timing:
     dead_after: float = 2.7
     look_every: float = 0.25
     retry_first: float = 0.2
-    retry_most: float = 10.0
+    retry_most: float = 2.0
     steady: float = 5.0  #: a session that held so long was no failure
     check_queues_every: float = 10.0
     provision_idle: float = 10.0
@@ -59,7 +63,7 @@ class LoginRefused(LoginFailed):
 
 
 class Session(Manager):  # type: ignore[misc]  # panoramisk ships no types
-    """`stream`: where events go. `clock`: our guess of the PBX's clock. `on_clock`: told PBX clock minus ours."""
+    """`stream`: where events go. `clock`: our guess of the PBX's clock. `on_clock`: told what it says, give or take."""
 
     protocol: PbxProtocol | None
 
@@ -73,7 +77,7 @@ class Session(Manager):  # type: ignore[misc]  # panoramisk ships no types
         events: bool,
         stream: EventStream,
         clock: Callable[[], float],
-        on_clock: Callable[[float], None] = lambda _offset: None,
+        on_clock: Callable[[float, float], None] = lambda _clock, _vague: None,
         timing: Timing | None = None,
         protocol: Callable[[EventStream, Callable[[], float]], PbxProtocol] = PbxProtocol,
     ) -> None:
@@ -152,12 +156,13 @@ class Session(Manager):  # type: ignore[misc]  # panoramisk ships no types
 
     async def ping(self) -> None:
         """Wakes the session, so that no event is held back, and tells the PBX's clock."""
-        sent = time.time()
+        sent = time.monotonic()
         with contextlib.suppress(OutcomeUnknown, NotConnected):
             answer, _ = await self.ask(actions.ping(), self.timing.action)
             there = parse.pong_time(answer)
             if there is not None:
-                self._on_clock(there - (sent + time.time()) / 2)
+                vague = (time.monotonic() - sent) / 2
+                self._on_clock(there + vague, vague)
 
     async def goodbye(self) -> None:
         """Log off and close."""

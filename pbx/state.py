@@ -10,6 +10,7 @@ from pbx.contacts import ContactTracker
 from pbx.events import (
     BridgeEntered,
     BridgeLeft,
+    CallerRefused,
     CallStep,
     ContactSeen,
     ContactsListed,
@@ -45,12 +46,14 @@ class PbxState:
         self._version = ""
         self._restarted = False
         self._gone: frozenset[str] = frozenset()
+        self.refused = 0  #: callers who heard the busy tone while we listened; the journal has them all
         self._handlers: dict[type[Event], Callable[[Any], Sequence[Fact]]] = {
             CallStep: self._calls.step,
             RingBegan: self._calls.ring,
             BridgeEntered: self._calls.bridge,
             BridgeLeft: self._calls.left,
             LegGone: self._calls.gone,
+            CallerRefused: self._caller_refused,
             MemberSeen: self._queues.seen,
             MemberLeft: self._queues.left,
             ContactSeen: self._contacts.seen,
@@ -106,6 +109,10 @@ class PbxState:
     def apply(self, event: Event) -> Sequence[Fact]:
         """What `event` means, in order. Time is the event's own."""
         return self._handlers[type(event)](event)
+
+    def _caller_refused(self, _event: CallerRefused) -> Sequence[Fact]:
+        self.refused += 1
+        return ()
 
     def _session_began(self, event: SessionBegan) -> Sequence[Fact]:
         self._restarted = bool(self._started) and event.started != self._started

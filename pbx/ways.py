@@ -49,7 +49,7 @@ if [ -n "$root" ]; then
   [ ! -e /etc/localtime ] || mount --bind "$(readlink -f /etc/localtime)" "$root/etc/localtime"
 fi
 mount --bind "$hosts" "$root/etc/hosts"
-mount --bind "$data" "$root$seen"
+mount --rbind "$data" "$root$seen" # with the volumes that are mounted in it: logs may have their own
 if [ -n "$root" ]; then
   mount -o remount,bind,ro "$root"
 fi

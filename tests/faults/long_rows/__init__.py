@@ -1,0 +1,1 @@
+"""Faults that last: each runs alone, by name, and leaves a report."""
