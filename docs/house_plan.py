@@ -63,6 +63,11 @@ ROOMS = (
         ("service/http/",), (2, 1), "shared",
     ),
     Room(
+        "health", "service/health", "What is wrong, from a closed list, with what to do next; and figures for whoever "
+        "watches.",
+        ("service/health/",), (3, 1), "feature",
+    ),
+    Room(
         "drafts", "service/drafts", "What a page needs to keep unsaved words safe in the browser.",
         ("service/drafts/",), (4, 1), "feature",
     ),
@@ -74,7 +79,7 @@ ROOMS = (
     Room(
         "heart", "service: the heart", "The pump and the world in memory: every fact comes by here, and every "
         "decision leaves from here.",
-        _service("pump", "world", "live", "provisioning"), (1, 2), "root",
+        _service("pump", "world", "live", "provisioning", "drift"), (1, 2), "root",
     ),
     Room(
         "calls", "service/calls", "The record of each call, from facts that may come twice, late or from the journal.",
@@ -113,7 +118,7 @@ ROOMS = (
         "phones, the same live and from the journal.",
         _pbx(
             "state", "calls", "track", "steps", "legs", "identity", "channels", "queues", "contacts", "facts",
-            "journal", "replay",
+            "journal", "journal_file", "queue_log", "replay",
         ),
         (0, 4), "pbx",
     ),
@@ -121,7 +126,7 @@ ROOMS = (
         "pbx-wire", "pbx: the wire", "One ordered, bounded session with Asterisk's manager interface that never lies.",
         _pbx(
             "__init__", "link", "session", "protocol", "parse", "events", "replies", "odd", "snapshot", "recording",
-            "errors",
+            "steady", "errors",
         ),
         (1, 4), "pbx",
     ),
@@ -158,7 +163,11 @@ ROOMS = (
     ),
     Room(
         "pbx-verifier", "pbx: the verifier", "Proves that no setting or dialplan line can end a call or lose a caller.",
-        _pbx("verifier", "effective", "dialplan_rules", "settings_rules", "ways"), (4, 5), "pbx",
+        _pbx(
+            "verifier", "no_cap", "effective", "dialplan_rules", "dialplan_data", "dialplan_flow", "settings_rules",
+            "settings_data", "code_rules", "machine_rules", "loaded", "loaded_sip", "parse_loaded", "ways",
+        ),
+        (4, 5), "pbx",
     ),
     Room(
         "recordings-policy", "recordings-policy", "What may be recorded and for how long, as data with its reasons.",
@@ -201,6 +210,10 @@ MORE = {
     "http": (
         "A route declares its right, and the guard checks it: no route has a check of its own. The description of the "
         "interface is made from the same declarations."
+    ),
+    "health": (
+        "Once a second measurements become alarms, by rules that are pure; nobody acknowledges or resets one, it lasts "
+        "as long as its cause. Whatever may hang is measured beside the rest. No figure has a person in it."
     ),
     "drafts": "The words themselves never come here before they are saved as notes.",
     "decisions": (
@@ -341,11 +354,11 @@ WAY = (
          End("service/pump.py", "Pump.take"), End("service/push/views.py", "Views.refresh")),
     Step("The board encodes it once for all who may see it.",
          End("service/push/views.py", "Views._show_call"), End("service/push/hub.py", "Board.show")),
-    Step("One writer per page sends numbered changes.",
-         End("service/push/socket.py", "_write"), End("service/push/hub.py", "Reader.take"), pulled=True),
-    Step("It travels as text over the page's own socket.",
-         End("service/push/socket.py", "_send"), End("service/frontend/src/live/client.ts", "onmessage"), "send_frame",
-         imports=False),
+    Step("Numbered changes are made once for all pages that see the same.",
+         End("service/push/hub.py", "Group.send"), End("service/push/hub.py", "Reader.put")),
+    Step("They travel as text over each page's own socket.",
+         End("service/push/socket.py", "SocketPage.send"), End("service/frontend/src/live/client.ts", "onmessage"),
+         "transport.write", imports=False),
     Step("The page takes it in: old state and changes are what a fresh page would show.",
          End("service/frontend/src/live/client.ts", "#hear"), End("service/frontend/src/live/store.ts", "take("),
          "this.store.take", imports=False),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
@@ -27,13 +27,24 @@ REFUSED_BY_PBX: Final = tuple((Conflict, f"pbx-{reason}") for reason in REFUSALS
 
 EnsurePhone = Callable[[str, str], Awaitable[None]]
 EndWriting = Callable[[int, datetime], None]
+JoinQueues = Callable[[int, Collection[str]], Awaitable[None]]
+LeaveQueues = Callable[[int], Awaitable[None]]
+
+
+async def _nobody_remembers(_account_id: int, _queues: Collection[str]) -> None:
+    """Before it is wired."""
+
+
+async def _nobody_remembers_either(_account_id: int) -> None:
+    """Before it is wired."""
 
 
 @dataclass(slots=True)
 class Live:
     """By PBX id: `links`; `phones`, which makes a PBX know a phone; `websocket_urls`, as browsers reach it.
 
-    `recorders`: told who ended their writing, for those whom no queue's event tells of.
+    `recorders`: told who ended their writing, for those whom no queue's event tells of. `join_queues`, `leave_queues`:
+    told what listeners want (queues/wishes.py).
     """
 
     settings: Settings
@@ -46,6 +57,9 @@ class Live:
     phones: dict[str, EnsurePhone] = field(default_factory=dict)
     websocket_urls: dict[str, str] = field(default_factory=dict)
     recorders: dict[str, EndWriting] = field(default_factory=dict)
+    join_queues: JoinQueues = _nobody_remembers
+    leave_queues: LeaveQueues = _nobody_remembers_either
+    refetches: int = 0  #: pages that fell behind and were told to fetch again
 
     def meet(self, viewer: Viewer) -> None:
         """Somebody is here: their name goes with their calls."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import phonenumbers
 
 
@@ -19,3 +21,15 @@ def normalise(raw: str | None, country: str) -> str | None:
     if not phonenumbers.is_possible_number(number):
         return None
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+
+
+def read_rules(country: str) -> threading.Thread:
+    """Have the rules of `country` in memory, and soon those of every other; a thread that ends when they are there.
+
+    The library reads each country's rules when they are first asked for, under a lock that it keeps for ever if the
+    file cannot be opened: a service that was out of descriptors for an instant would stand still at the next call.
+    """
+    phonenumbers.PhoneMetadata.metadata_for_region(country)
+    reading = threading.Thread(target=phonenumbers.PhoneMetadata.load_all, name="numbers", daemon=True)
+    reading.start()
+    return reading

@@ -15,14 +15,18 @@ from aiohttp import web
 from pbx.link import PbxLink
 from service.audit.anchors import Anchors
 from service.calls.announce import Announcer
+from service.calls.books_check import BooksCheck
 from service.calls.purging import JournalPurge
 from service.calls.recorder import Recorder
+from service.drift import DriftWatch
+from service.health.watch import Watch
 from service.http.keys import Change, ContactChanged, SessionEnded
 from service.listeners.departures import Departures
 from service.live import Live
 from service.provisioning import Provisioning
 from service.pump import Pump
 from service.push.views import iso
+from service.queues.wishes import Wishes
 from service.settings import Settings
 from service.store.engine import Store
 from service.store.key_watch import KeyWatch
@@ -47,6 +51,8 @@ class PbxParts:
     recorder: Recorder
     provisioning: Provisioning
     purge: JournalPurge
+    books: BooksCheck
+    drift: DriftWatch
 
 
 @dataclass(slots=True)
@@ -60,6 +66,8 @@ class Service:
     keys: KeyWatch
     departures: Departures
     anchors: Anchors
+    wishes: Wishes
+    watch: Watch
     pbxs: list[PbxParts] = field(default_factory=list)
     app: web.Application = field(default_factory=web.Application)
     ssl_context: ssl.SSLContext | None = None
@@ -128,6 +136,7 @@ class Service:
             ("keys", self.keys.run()),
             ("departures", self.departures.run()),
             ("anchors", self.anchors.run()),
+            ("watch", self.watch.run()),
             ("lookup", self.live.lookup.run()),
             ("changes", self._show_changes()),
             ("returned", self._show_after_return()),
@@ -138,6 +147,8 @@ class Service:
             parts.append((f"recorder-{name}", pbx.recorder.run()))
             parts.append((f"provisioning-{name}", pbx.provisioning.run()))
             parts.append((f"purge-{name}", pbx.purge.run()))
+            parts.append((f"books-{name}", pbx.books.run()))
+            parts.append((f"drift-{name}", pbx.drift.run()))
             parts.append((f"pump-{name}", pbx.pump.run()))
             parts.append((f"link-{name}", pbx.link.run()))
         return parts

@@ -78,7 +78,11 @@ class Routes:
         return sorted(centre for centre, telephone in self.centres.items() if not telephone)
 
     def entries(self) -> dict[str, dict[str, str]]:
-        """AstDB family → key → value, as the dialplan reads them (contract of `dialplan/`)."""
+        """AstDB family → key → value, as the dialplan reads them (contract of `dialplan/`).
+
+        In the order in which they are to be written: a service that is killed meanwhile leaves no department that leads
+        to a centre without a way.
+        """
         centres = {
             (f"{centre}/telephone" if telephone else f"{centre}/queue"): telephone or centre
             for centre, telephone in self.centres.items()
@@ -87,4 +91,4 @@ class Routes:
         corsica = departments.get("2A") or departments.get("2B")
         if corsica:
             departments[CORSICA_KEYED] = corsica
-        return {"department": departments, "centre": centres}
+        return {"centre": centres, "department": departments}

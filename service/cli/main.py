@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from pbx.errors import SetupError
+from pbx.no_cap import Layer
 from service.cli.recordings import RecordAmi, replay
 from service.settings import Settings, SettingsError, load
 
@@ -86,11 +87,14 @@ def up(
     record_ami: RecordAmi = None,
 ) -> None:
     """PBX and service together. Stopping it stops the service; the PBX and its calls go on until `ecoute down`."""
+    from service.cli import keeper
     from service.cli import up as start
 
     settings = settings_of(config)
     settings = start.for_lan(settings) if lan else settings
-    start.up(settings, sample=sample, out=out, progress=progress, record_ami=record_ami)
+    with start.own_data_directory(settings):
+        keeper.keep(progress)
+        start.up(settings, sample=sample, out=out, progress=progress, record_ami=record_ami)
 
 
 @app.command()
@@ -107,15 +111,18 @@ def down(config: Config = None) -> None:
 @app.command()
 def serve(config: Config = None, *, record_ami: RecordAmi = None) -> None:
     """The service alone, for a PBX that is started otherwise."""
+    from service.cli import keeper
     from service.cli import up as start
 
     settings = settings_of(config)
-    start.serve(
-        settings,
-        lambda: out.print(f"ready: {start.url_of(settings)}", markup=False, soft_wrap=True),
-        progress,
-        record_ami=record_ami,
-    )
+    with start.own_data_directory(settings):
+        keeper.keep(progress)
+        start.serve(
+            settings,
+            lambda: out.print(f"ready: {start.url_of(settings)}", markup=False, soft_wrap=True),
+            progress,
+            record_ami=record_ami,
+        )
 
 
 @app.command()
@@ -168,24 +175,30 @@ def demo(
 
 
 @app.command()
-def check(config: Config = None, *, as_json: AsJson = False) -> None:
-    """Prove of the shipped and generated files that nothing can end a call or record it."""
+def check(
+    config: Config = None,
+    layer: Annotated[
+        list[Layer] | None, typer.Option(help="Only this one; may be repeated. Default: all that can run here.")
+    ] = None,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Prove that nothing ends a call or records one: by the files, by what runs here, and by how every call ended."""
     from service.cli import check as verify
 
-    findings = verify.static(settings_of(config))
+    reports = verify.check(settings_of(config), layer or list(Layer))
+    findings = verify.findings_of(reports)
     if as_json:
-        sys.stdout.write(verify.as_json(findings) + "\n")
+        sys.stdout.write(verify.as_json(reports) + "\n")
     else:
-        for finding in findings:
-            err.print(
-                f"{finding.file}:{finding.line}: {finding.sentence} {finding.mend} [{finding.id}]",
-                soft_wrap=True,
-                markup=False,
-            )
+        for sentence in verify.sentences(reports):
+            err.print(sentence, soft_wrap=True, markup=False)
+        for report in reports:
+            out.print(f"check: {verify.summary(report)}", markup=False, soft_wrap=True)
     if findings:
         fail(f"{len(findings)} findings: mend them before the line opens.")
     if not as_json:
-        out.print("check: nothing here can cut a call, lose a caller or record one", markup=False, soft_wrap=True)
+        out.print("check: nothing found that can cut a call, lose a caller or record one", markup=False, soft_wrap=True)
 
 
 @pbx.command("run")
@@ -251,12 +264,21 @@ def _show_password(username: str, password: str) -> None:
 
 @listeners.command("deactivate")
 def listeners_deactivate(username: str, config: Config = None) -> None:
-    """Somebody leaves: they are signed out everywhere and not rung any more. A conversation that goes on goes on."""
+    """Somebody leaves: they are signed out everywhere and not rung any more.
+
+    Who is in a conversation is not cut off: its page and notes, and nothing else, stay theirs until they end their
+    writing-up, or 12 hours after the call. `ecoute listeners sign-out` takes that away at once.
+    """
     from service.cli import people
 
     left = asyncio.run(people.set_active(settings_of(config), username, active=False))
-    if left and asyncio.run(people.in_conversation(settings_of(config), username)):
-        out.print(f"{username} is in a conversation: what they type from now on is not saved", soft_wrap=True)
+    if asyncio.run(people.keeps_contact(settings_of(config), username)):
+        out.print(
+            f"{username} is in a conversation: they keep it and its notes until they have written it up, nothing else; "
+            f"`ecoute listeners sign-out {username}` ends that at once",
+            markup=False,
+            soft_wrap=True,
+        )
     done = "can no longer sign in" if left else "was deactivated already: nothing was changed"
     out.print(f"{username} {done}; `ecoute listeners activate` undoes it", markup=False, soft_wrap=True)
 
@@ -273,7 +295,11 @@ def listeners_activate(username: str, config: Config = None) -> None:
 
 @listeners.command("sign-out")
 def listeners_sign_out(username: str, config: Config = None) -> None:
-    """End every session of an account, as when a laptop was lost. A conversation that goes on goes on."""
+    """End every session of an account at once, as when a laptop was lost.
+
+    The voice of a conversation that goes on goes on; its page is closed, and what is typed there is not saved any more.
+    The emergency door, also for somebody who was deactivated in the middle of a conversation.
+    """
     from service.cli import people
 
     asyncio.run(people.sign_out(settings_of(config), username))

@@ -10,16 +10,16 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from sqlalchemy import make_url
+from sqlalchemy import inspect, make_url
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from pbx.errors import SetupError
+from service.accounts import kept, second_step, use_cases
 from service.accounts import queries as account_queries
-from service.accounts import second_step, use_cases
 from service.accounts.rights import Role
-from service.cases import queries as case_queries
 from service.centres import queries as centre_queries
+from service.centres.model import Centre, RouteKind
 from service.centres.use_cases import seed_sample
 from service.errors import ServiceError
 from service.keys import Keyring, KeysError
@@ -147,11 +147,14 @@ async def set_active(settings: Settings, username: str, *, active: bool) -> bool
         return await use_cases.set_active(session, keyring, username=username, active=active, at=datetime.now(UTC))
 
 
-async def in_conversation(settings: Settings, username: str) -> bool:
-    """Whether somebody is in a conversation, or still writing it up."""
+async def keeps_contact(settings: Settings, username: str) -> bool:
+    """Whether somebody who was deactivated is in a conversation, or still writes it up."""
     async with transaction(settings) as (session, _):
         account = await account_queries.account_by_username(session, use_cases.folded(username))
-        return account is not None and await case_queries.current_contact_of(session, account.id) is not None
+        if account is None or account.active:
+            return False
+        _, contact = await kept.held_by(session, account.id, datetime.now(UTC))
+        return contact is not None
 
 
 async def sign_out(settings: Settings, username: str) -> None:
@@ -187,6 +190,25 @@ async def all_centres(settings: Settings) -> list[CentreRow]:
         ]
 
 
+async def centres_with_a_queue(settings: Settings) -> tuple[str, ...]:
+    """Ids of centres that have a queue of their own; none where no service has made the store yet.
+
+    Reads alone: neither makes a database nor changes one that an older version made, and needs no key.
+    """
+    if _lost_database(settings) is not None:
+        return ()
+    with mendable(settings):
+        store = Store(settings.store_url)
+        try:
+            async with store.reading() as session:
+                if not await session.run_sync(lambda sync: inspect(sync.connection()).has_table(Centre.__tablename__)):
+                    return ()
+                found = await centre_queries.centres(session)
+                return tuple(centre.id for centre in found if not centre.telephone and centre.route is RouteKind.QUEUE)
+        finally:
+            await store.close()
+
+
 def as_json(rows: Sequence[AccountRow]) -> str:
     """A list of objects, one for each account."""
     return json.dumps([asdict(row) for row in rows], indent=2, ensure_ascii=False)
@@ -220,13 +242,20 @@ async def opened(settings: Settings) -> AsyncIterator[tuple[Store, Keyring, Path
 
 def _refuse_lost_database(settings: Settings) -> None:
     """SQLite would make an empty file in place of one that was lost, and every answer of a command be wrong."""
-    url = make_url(settings.store_url)
-    if url.get_backend_name() == "sqlite" and not Path(url.database or "").is_file():
+    lost = _lost_database(settings)
+    if lost is not None:
         raise SetupError(
             "no-database-here",
-            f"There is no database at {url.database}.",
+            f"There is no database at {lost}.",
             "Restore it, or run `ecoute init` for a new line.",
         )
+
+
+def _lost_database(settings: Settings) -> Path | None:
+    """Where SQLite's file should be, and is not."""
+    url = make_url(settings.store_url)
+    file = Path(url.database or "")
+    return file if url.get_backend_name() == "sqlite" and not file.is_file() else None
 
 
 def _is_damaged(error: BaseException) -> bool:

@@ -215,7 +215,7 @@ def _ended(fact: CallEnded, story: Story) -> str:
     story.ended = fact
     sentence = _ENDED_BY[fact.by]
     if fact.by is not EndedBy.CLOSED:
-        sentence += f", {_STAGES[fact.stage]}"
+        sentence += ", while a phone rang for them" if fact.ringing else f", {_STAGES[fact.stage]}"
     if fact.ordinal == PRESUMED:
         sentence += " (presumed: the dialplan did not say it)"
     return f"{sentence}."

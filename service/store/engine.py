@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import Connection, event, make_url, text
+from sqlalchemy import Connection, Dialect, event, make_url, text
+from sqlalchemy.exc import TimeoutError as TurnTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
 
@@ -22,7 +24,14 @@ from service.store import one_trip
 
 #: How long a statement waits for somebody else's lock before it fails.
 LOCK_TIMEOUT_MS: Final = 5_000
+#: How long a unit of work on SQLite waits for those before it. With the lock's own time it is less than a page waits
+#: for its answer (10 s): who writes notes while the database is locked is told so.
+TURN_SECONDS: Final = 3.0
 _WRITES: Final = "ecoute_writes"
+
+
+class StoreGone(ConnectionError):
+    """SQLite's file is not the one any more that was opened: SQLite would go on writing where nobody finds it."""
 
 
 class Store:
@@ -34,7 +43,10 @@ class Store:
     def __init__(self, url: str) -> None:
         self.url = url
         self.dialect: str = make_url(url).get_backend_name()
-        self.engine = _sqlite_engine(url) if self.dialect == "sqlite" else _postgresql_engine(url)
+        #: SQLite's file; None: the database is no file of ours
+        self.file = _file_of(url) if self.dialect == "sqlite" else None
+        self._identity: tuple[int, int] | None = None  #: device and inode of the file
+        self.engine = _sqlite_engine(url, self.check_file) if self.dialect == "sqlite" else _postgresql_engine(url)
         self._session = async_sessionmaker(self.engine, expire_on_commit=False)
         self._writer = asyncio.Lock()
         self._writing: asyncio.Task[Any] | None = None
@@ -43,7 +55,7 @@ class Store:
     async def transaction(self) -> AsyncIterator[AsyncSession]:
         """A unit of work that may write. Commits when the block ends; only then is anything saved.
 
-        Not to be nested: pass the session on instead.
+        Not to be nested: pass the session on instead. SQLAlchemy's errors when the database does not answer in time.
         """
         if self.dialect != "sqlite":
             async with self._session.begin() as session:
@@ -51,20 +63,45 @@ class Store:
             return
         if self._writing is asyncio.current_task():
             raise RuntimeError("a transaction is open in this task already: pass its session on")
-        async with self._writer:
+        await self._turn()
+        try:
+            self.check_file()
             self._writing = asyncio.current_task()
-            try:
-                writing = self.engine.execution_options(**{_WRITES: True})
-                async with self._session(bind=writing) as session, session.begin():
-                    yield session
-            finally:
-                self._writing = None
+            writing = self.engine.execution_options(**{_WRITES: True})
+            async with self._session(bind=writing) as session, session.begin():
+                yield session
+        finally:
+            self._writing = None
+            self._writer.release()
+
+    async def _turn(self) -> None:
+        """Take the writer's lock, or raise sqlalchemy.exc.TimeoutError: somebody else holds the database."""
+        try:
+            async with asyncio.timeout(TURN_SECONDS):
+                await self._writer.acquire()
+        except TimeoutError:
+            raise TurnTimeout("somebody else has held the database for too long") from None
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncSession]:
         """A session for reading alone; nothing done in it is kept. What was read may be used after the block."""
         async with self._session() as session:
             yield session
+
+    def check_file(self) -> None:
+        """Raise StoreGone where SQLite's file was moved away or replaced. Put back, it is taken again."""
+        if self.file is None:
+            return
+        try:
+            status = self.file.stat()
+        except OSError:
+            found = None
+        else:
+            found = (status.st_dev, status.st_ino)
+        if self._identity is None:
+            self._identity = found
+        elif found != self._identity:
+            raise StoreGone(f"{self.file.name} is not the file any more that was opened")
 
     async def upgrade(self) -> None:
         """Bring the schema to the newest revision. Safe to call from several processes at once."""
@@ -81,11 +118,19 @@ class Store:
         await self.engine.dispose()
 
 
-def _sqlite_engine(url: str) -> AsyncEngine:
+def _file_of(url: str) -> Path | None:
+    database = make_url(url).database
+    return None if database in (None, "", ":memory:") else Path(str(database))
+
+
+def _sqlite_engine(url: str, check_file: Callable[[], None]) -> AsyncEngine:
     database = make_url(url).database or ""
-    engine = create_async_engine(
-        url, hide_parameters=True, pool_size=8, max_overflow=16, async_creator=lambda: one_trip.connect(database)
-    )
+
+    async def connect() -> Any:
+        check_file()  # SQLite would make an empty one
+        return await one_trip.connect(database)
+
+    engine = create_async_engine(url, hide_parameters=True, pool_size=8, max_overflow=16, async_creator=connect)
     event.listen(engine.sync_engine, "connect", _prepare_sqlite)
     event.listen(engine.sync_engine, "begin", _begin_sqlite)
     return engine
@@ -113,7 +158,7 @@ def _begin_sqlite(connection: Connection) -> None:
 
 
 def _postgresql_engine(url: str) -> AsyncEngine:
-    return create_async_engine(
+    engine = create_async_engine(
         url,
         hide_parameters=True,
         pool_size=8,
@@ -129,3 +174,13 @@ def _postgresql_engine(url: str) -> AsyncEngine:
             },
         },
     )
+    event.listen(engine.sync_engine, "do_connect", _connect)
+    return engine
+
+
+def _connect(dialect: Dialect, _record: ConnectionPoolEntry, given: list[Any], named: dict[str, Any]) -> Any:
+    """A server that is not there, or hangs, says so in one way: ConnectionError, where asyncpg knows several."""
+    try:
+        return dialect.connect(*given, **named)
+    except (OSError, TimeoutError) as error:
+        raise ConnectionError("the database's server does not answer") from error

@@ -25,8 +25,8 @@ from service.store.sql import insert_once
 
 #: the mark is read this often
 LOOK_SECONDS: Final = 2.0
-#: and this often a process says that it is there, if nothing changed
-SAY_SECONDS: Final = 20.0
+#: and this often a process says that it is there, if nothing changed: so it also learns whether the store still stores
+SAY_SECONDS: Final = 1.5
 
 _log = structlog.get_logger(__name__)
 
@@ -42,6 +42,18 @@ class KeyWatch:
         self._said: tuple[str, ...] = ()
         self._said_at = 0.0  #: monotonic
         self._lacks: dict[str, str] = {}  #: fingerprint → what is wrong, said once
+        #: the store's last word, when it did not take what was said; None: it did
+        self.refused: Exception | None = None
+
+    @property
+    def written_at(self) -> float:
+        """`time.monotonic()` of the last time that the store stored what this process said; 0: never yet."""
+        return self._said_at
+
+    @property
+    def lacking(self) -> tuple[str, ...]:
+        """Files of master keys that the store speaks of, and that this process cannot read."""
+        return tuple(sorted(f"master-{key_id(fingerprint)}.key" for fingerprint in self._lacks))
 
     async def run(self) -> None:
         """Until cancelled; then this process is waited for no longer."""
@@ -50,6 +62,7 @@ class KeyWatch:
                 try:
                     await self.look()
                 except Exception as error:
+                    self.refused = error
                     _log.warning(
                         "the store did not say which master key is in use",
                         action="keys-unseen",
@@ -66,6 +79,8 @@ class KeyWatch:
         """
         async with self._store.reading() as session:
             mark = await session.get_one(MasterKeyMark, 1)
+        spoken_of = {mark.fingerprint, mark.next_fingerprint}
+        self._lacks = {lacked: wrong for lacked, wrong in self._lacks.items() if lacked in spoken_of}
         if mark.next_fingerprint is not None:
             self._learn(mark.next_fingerprint)
         if self._learn(mark.fingerprint) and self._keyring.fingerprint != mark.fingerprint:
@@ -74,7 +89,7 @@ class KeyWatch:
         known = self._keyring.known
         if known != self._said or time.monotonic() - self._said_at >= SAY_SECONDS:
             await self._say(known)
-            self._said, self._said_at = known, time.monotonic()
+            self._said, self._said_at, self.refused = known, time.monotonic(), None
 
     def _learn(self, fingerprint: str) -> bool:
         """A file that cannot be read, or not yet, is one that this process lacks."""

@@ -42,7 +42,7 @@ class Line:
             )
         )
         self.port = self.pbx.ports.sip
-        self.pbx.add_manager("witness", "witness")
+        self.pbx.add_manager("witness", "witness", "read = all\nwrite = all\nwritetimeout = 5000\n")
         if not whole_prompts:
             self.shorten("welcome", "closed")
         self.pbx.write_phones([PhoneAccount(f"l{n}", PASSWORD, "sip") for n in range(1, 6)])

@@ -12,6 +12,9 @@ from pbx.facts import CallFact, Fact
 #: Told in columns of their own, or the same for all.
 _APART: Final = {"pbx", "at", "call_id", "ordinal"}
 
+#: Told by later recordings alone.
+_IF_ANY: Final = {"ringing"}
+
 _MOMENTS: Final = re.compile(r" (?:arrived|device)=\S+")
 
 
@@ -30,7 +33,11 @@ def table(facts: Iterable[Fact], title: str = "") -> str:
 
 
 def _words(fact: Fact) -> str:
-    said = ((field.name, getattr(fact, field.name)) for field in dataclasses.fields(fact) if field.name not in _APART)
+    said = (
+        (field.name, getattr(fact, field.name))
+        for field in dataclasses.fields(fact)
+        if field.name not in _APART and (field.name not in _IF_ANY or getattr(fact, field.name))
+    )
     return " ".join(f"{name}={_word(value)}" for name, value in said)
 
 

@@ -76,15 +76,14 @@ class Page:
 
     def ask(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
         """Status and JSON of one request below /api/v1."""
-        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=10)
         headers = {"Origin": self._origin, "Cookie": self._cookie, "Content-Type": "application/json"}
-        connection.request(method, f"/api/v1{path}", None if body is None else json.dumps(body), headers)
-        response = connection.getresponse()
-        raw = response.read()
-        response.close()
+        with contextlib.closing(http.client.HTTPConnection("127.0.0.1", self._port, timeout=10)) as connection:
+            connection.request(method, f"/api/v1{path}", None if body is None else json.dumps(body), headers)
+            response = connection.getresponse()
+            raw = response.read()
+            response.close()
         if cookie := response.getheader("Set-Cookie"):
             self._cookie = cookie.split(";")[0]
-        connection.close()
         return response.status, json.loads(raw) if raw else None
 
     def must(self, method: str, path: str, body: Any = None) -> Any:
@@ -209,7 +208,7 @@ class LiveLine:
 
     # --- the service
 
-    def start_service(self) -> None:
+    def start_service(self, *, wait: bool = True) -> None:
         with (self.folder / "service.log").open("ab") as log:
             self.service = subprocess.Popen(
                 [sys.executable, "-c", _RUN, str(self.settings)],
@@ -218,15 +217,20 @@ class LiveLine:
                 stdout=log,
                 stderr=log,
             )
-        until(self.ready, "the service is ready", 30)
+        if wait:
+            until(self.ready, "the service is ready", 30)
 
     def ready(self) -> bool:
         """Store and PBX answer."""
+        return self.answers("/readyz")
+
+    def answers(self, path: str) -> bool:
+        """The service lives, and says 200 there."""
         assert self.service is not None
         assert self.service.poll() is None, self.log()
         connection = http.client.HTTPConnection("127.0.0.1", self.http_port, timeout=2)
         with contextlib.closing(connection), contextlib.suppress(OSError):
-            connection.request("GET", "/readyz")
+            connection.request("GET", path)
             return connection.getresponse().status == 200
         return False
 
@@ -254,11 +258,11 @@ class LiveLine:
         self._stack.callback(page.close_live)
         return page
 
-    def phone(self, *usernames: str, pbx: str = "pbx1", **habits: Any) -> Phone:
+    def phone(self, *usernames: str, pbx: str = "pbx1", expires: int = 600, **habits: Any) -> Phone:
         """A SIP phone on which these listeners are registered."""
         phone = self._stack.enter_context(Phone(self.folder, **habits))
         for username in usernames:
-            phone.register(self.pbxs[pbx].ports.sip, f"l{self.ids[username]}", PASSWORD)
+            phone.register(self.pbxs[pbx].ports.sip, f"l{self.ids[username]}", PASSWORD, expires=expires)
         return phone
 
     def listener(self, username: str, **habits: Any) -> tuple[Page, Phone]:

@@ -47,7 +47,7 @@ CALL = "0f9c1f5e-0000-4000-8000-000000000001"
 
 def facts(account_id: int, call_id: str = CALL, base: float = 1_750_000_000.0) -> list[CallFact]:
     """A call from entry to end. The number is hidden: opening tokens is the asterisk tests' matter."""
-    common = {"pbx": "pbx1", "call_id": call_id}
+    common: dict[str, Any] = {"pbx": "pbx1", "call_id": call_id}
     return [
         CallEntered(
             **common, ordinal=1, at=base + 0.3, line="+33199003133", caller_token="withheld", arrived=int(base)

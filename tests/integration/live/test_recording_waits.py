@@ -79,7 +79,7 @@ async def test_no_place_is_safe_before_each_call_of_a_batch_that_was_taken_apart
 ) -> None:
     await hire_eight(sqlite_store, keyring)
     journal, base = tmp_path / "journal.json", 1_750_000_000.0
-    journal.write_bytes(b"x" * 10)
+    journal.write_bytes(b"x" * 9 + b"\n")
     other = "0f9c1f5e-0000-4000-8000-000000000002"
     seen: list[tuple[bool, Position]] = []
 
@@ -94,7 +94,7 @@ async def test_no_place_is_safe_before_each_call_of_a_batch_that_was_taken_apart
 
     async def work() -> None:
         recorder.sample(base - 100)
-        journal.write_bytes(b"x" * 500)
+        journal.write_bytes(b"x" * 9 + b"\n" + b"x" * 489 + b"\n")
         recorder.sample(base + 500)
         recorder.offer([broken, *facts(2), *facts(2, other, base + 1)[:2]])  # the other one goes on
         await recorder.settled()

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 
 import pytest
 
 from pbx.commands import DropLostLeg, EndConversation, Heartbeat, PutRoute, ReloadPhones
 from pbx.facts import CallQueued, MemberChanged, MemberRemoved, PbxConnected, PhoneChanged
-from pbx.link import CommandRefused, Timing
+from pbx.link import CommandRefused, PbxLink, Timing
+from pbx.steady import since_boot, this_boot
 from tests.fakes.ami_server import AmiServer
-from tests.fakes.reader import linked
-from tests.unit.pbx.ami_frames import CALL, Wire
+from tests.fakes.reader import QUICK, config_of, linked
+from tests.unit.pbx.ami_frames import CALL, CALLER, Wire
 
 
 async def test_a_listeners_end_and_a_lost_leg_differ_by_their_cause() -> None:
@@ -29,9 +31,61 @@ async def test_the_heartbeat_is_on_the_pbxs_clock() -> None:
             await reader.connected()
             assert abs(reader.link.clock_offset - 3600) < 1
             await reader.link.send(Heartbeat(pbx="pbx1"))
-            (beat,) = server.actions("Setvar")
+            beat = server.actions("Setvar")[-1]
             assert beat["Variable"] == "SERVICE_HEARTBEAT"
             assert abs(int(beat["Value"]) - time.time() - 3600) < 2
+
+
+def _set_back_while_somebody_watched(server: AmiServer, *, waiting: bool) -> None:
+    """Its clock was set back by an hour since its times were anchored, and it was told so."""
+    server.clock_ahead = -3600.0
+    anchor = f"{this_boot()} {time.time() - since_boot()}"
+    server.handlers["Getvar"] = lambda connection, action: connection.answer(
+        action, "Success", f"Variable: {action['Variable']}", f"Value: {anchor}"
+    )
+    caller = [
+        "Event: Status", f"Channel: {CALLER[0]}", f"Uniqueid: {CALLER[1]}", f"Linkedid: {CALLER[1]}", "BridgeID: ",
+        "ChannelState: 6", f"Variable: CALL_ID={CALL}", "Variable: STEP=2", "Variable: STAGE=waiting",
+        f"Variable: ARRIVED={int(time.time())}", "Variable: STEP_WHAT=queued", "Variable: STEP_DETAIL=national",
+    ]  # fmt: skip
+    server.lists["Status"] = [caller] if waiting else []
+
+
+def _clock_set_by(server: AmiServer) -> list[str]:
+    """What the PBX was told of it, in order."""
+    return [action["Value"] for action in server.actions("Setvar") if action["Variable"] == "CLOCK_SET"]
+
+
+async def test_a_service_that_starts_anew_leaves_the_clock_of_callers_who_wait_as_it_is() -> None:
+    async with AmiServer() as server:
+        _set_back_while_somebody_watched(server, waiting=True)
+        async with linked(server) as reader:
+            await reader.connected()
+            assert list(reader.link.state.calls) == [CALL]
+            pings = len(server.actions("Ping"))
+            await server.until(lambda: len(server.actions("Ping")) > pings + 2)
+            assert _clock_set_by(server) == ["-3600"]
+
+
+async def test_calls_that_were_listed_and_not_looked_at_yet_keep_their_clock() -> None:
+    async with AmiServer() as server:
+        _set_back_while_somebody_watched(server, waiting=True)
+        link = PbxLink(config_of(server), QUICK)
+        running = asyncio.create_task(link.run())
+        await server.until(lambda: link.connected)
+        pings = len(server.actions("Ping"))
+        await server.until(lambda: len(server.actions("Ping")) > pings + 2)
+        assert not link.state.calls
+        assert _clock_set_by(server) == ["-3600"]
+        await link.close()
+        await running
+
+
+async def test_a_service_that_starts_anew_where_nobody_calls_goes_by_the_clock_as_it_is() -> None:
+    async with AmiServer() as server:
+        _set_back_while_somebody_watched(server, waiting=False)
+        async with linked(server):
+            await server.until(lambda: _clock_set_by(server) == ["-3600", "0"])
 
 
 async def test_what_needs_system_goes_through_the_provisioning_account_which_hears_no_events() -> None:

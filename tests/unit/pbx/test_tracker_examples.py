@@ -6,7 +6,8 @@ from pbx.events import LegsListed, RingBegan, SessionBegan
 from pbx.facts import CallAnswered, CallEnded, CallFact, ListenerRangOut, PbxConnected, Stage
 from pbx.state import PbxState
 from tests.unit.pbx.ami_frames import CALL, CALLER, Wire, leg
-from tests.unit.pbx.test_calls import follow, listed, member_leg, read, snapshot, talking, waiting
+from tests.unit.pbx.call_facts import follow, read, talking, waiting
+from tests.unit.pbx.test_calls_snapshot import listed, member_leg, snapshot
 
 SESSION = SessionBegan(at=1.0, started="one", version="")
 

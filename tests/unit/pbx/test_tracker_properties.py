@@ -19,7 +19,8 @@ from pbx.events import Event, LegListed, LegsListed, SessionBegan, SessionLost, 
 from pbx.facts import PRESUMED, CallFact, Fact
 from pbx.journal import JournalReplay
 from pbx.state import PbxState
-from service.calls.fold import Record, Told, fold, told
+from service.calls.fold import Record, fold, told
+from service.calls.told import Told
 from tests.unit.pbx.line_model import Line
 from tests.unit.pbx.line_truth import Truth, listed, truth
 
@@ -70,7 +71,7 @@ def _comparable(facts: list[Told]) -> Record:
     if record.ended_at is not None and all(fact.ordinal == PRESUMED for fact in facts if fact.what == "ended"):
         assert record.ended_at >= max(fact.at for fact in facts)
         waited = record.wait_seconds if record.answered_at else None
-        return replace(record, ended_at=None, wait_seconds=waited)
+        return replace(record, ended_at=None, wait_seconds=waited, waiting_seconds=None, talk_seconds=None)
     return record
 
 

@@ -30,7 +30,7 @@ ROUTES = all_routes(ROUTE_TABLES)
 PACKAGE = Path(service.__file__).parent
 ERROR_KINDS = {name for name, found in vars(kinds).items() if isinstance(found, type)}
 #: raised for the command line alone
-NOT_OF_ROUTES = {"username-unfit", "username-taken", "account-unknown"}
+NOT_OF_ROUTES = {"username-unfit", "username-taken", "account-unknown", "metrics-refused"}
 #: `<what>-unfit` and the like are put together; `not-found` is the answer to a path that is no number
 PUT_TOGETHER = {"body-not-json", "body-unfit", "query-unfit", "body-too-large", "store-unavailable", "not-found"}
 

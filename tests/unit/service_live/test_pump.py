@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
@@ -38,6 +39,9 @@ class FakeLink:
         self.sent: list[Command] = []
         self.refuses = False
         self.batch: asyncio.Queue[list[Fact]] = asyncio.Queue()
+
+    def pbx_now(self) -> float:
+        return time.time() + self.clock_offset
 
     async def batches(self) -> AsyncIterator[list[Fact]]:
         while True:

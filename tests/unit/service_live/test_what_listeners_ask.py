@@ -25,7 +25,7 @@ from service.push.views import ListenerContact, Views
 from tests.unit.service_live.worlds import PBX, member, talking, world
 
 ME = "PJSIP/l12"
-VIEWER: Any = SimpleNamespace(account_id=12, display_name="Camille", centre=None)
+VIEWER: Any = SimpleNamespace(account_id=12, display_name="Camille", centre=None, confined=False)
 
 
 class Link:
