@@ -67,11 +67,11 @@ def _write_phones(line: LiveLine, folder: Path, accounts: Sequence[int]) -> None
     line.pbx.console("module reload res_pjsip.so")
 
 
-def serve(witness: Witness, accounts: Sequence[int], penalty: int = 0) -> None:
-    """These listeners are members of the national queue, as when they signed in to it. A lower penalty rings first."""
+def serve(witness: Witness, accounts: Sequence[int]) -> None:
+    """These listeners are members of the national queue, as when they signed in to it."""
     for account in accounts:
         phone = f"PJSIP/l{account}"
-        member = {"Interface": phone, "StateInterface": phone, "MemberName": f"l{account}", "Penalty": str(penalty)}
+        member = {"Interface": phone, "StateInterface": phone, "MemberName": f"l{account}"}
         said = witness.ask("QueueAdd", Queue="national", **member)
         assert said["Response"] == "Success", said
 
