@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from pbx.facts import (
@@ -101,7 +101,7 @@ def instant(at: float) -> datetime:
 
 def fold(facts: Iterable[Told]) -> Record:
     """The record of one call. Needs at least one fact."""
-    facts = _once(facts)
+    facts = _heard(_once(facts))
     by_kind: dict[str, list[Told]] = {}
     for fact in facts:
         by_kind.setdefault(fact.what, []).append(fact)
@@ -143,9 +143,26 @@ def _once(facts: Iterable[Told]) -> list[Told]:
     return list(by_key.values())
 
 
+def _heard(facts: list[Told]) -> list[Told]:
+    """Without the answer of a person whose phone ended the call before a word could pass.
+
+    Asterisk connects a caller with a leg that hung up while it was asked to press 1: for a millisecond or two, or not
+    at all, by chance.
+    """
+    if len(facts) < 2 or facts[-1].what != "ended" or facts[-2].what != "answered":
+        return facts
+    answer, end = facts[-2:]
+    unheard = end.detail["by"] in {EndedBy.LISTENER, EndedBy.CENTRE} and end.at - answer.at < _WORD
+    return [*facts[:-2], end] if unheard else facts
+
+
+#: five packets of speech
+_WORD: Final = timedelta(milliseconds=100)
+
+
 def journey_of(facts: Iterable[Told]) -> Journey:
     """Queue visits and conversations of a call."""
-    facts = _once(facts)
+    facts = _heard(_once(facts))
     by_kind: dict[str, list[Told]] = {}
     for fact in facts:
         by_kind.setdefault(fact.what, []).append(fact)

@@ -13,7 +13,7 @@ import pytest
 from pbx.commands import AddMember, PauseMember
 from pbx.facts import PbxConnected, PbxLost
 from pbx.link import LinkConfig
-from tests.fakes.reader import linked_to
+from tests.fakes.reader import Reader, linked_to
 from tests.support.pbx import PbxUnderTest, start_test_pbx
 from tests.support.witness import Witness
 
@@ -37,13 +37,18 @@ def config_of(pbx: PbxUnderTest) -> LinkConfig:
     )
 
 
+def _is_paused(reader: Reader, reason: str) -> bool:
+    member = reader.link.state.members.get("PJSIP/l1")
+    return member is not None and member.pause_reason == reason
+
+
 async def test_what_we_ask_for_and_hear_is_what_the_witness_hears(pbx: PbxUnderTest) -> None:
     with Witness(pbx.ports.ami, "witness", "witness") as witness:
         async with linked_to(config_of(pbx)) as reader:
             await reader.connected()
             await reader.link.send(AddMember(pbx="pbx1", queue="national", interface="PJSIP/l1", name="1"))
             await reader.link.send(PauseMember(pbx="pbx1", interface="PJSIP/l1", paused=True, reason="coffee"))
-            await reader.until(lambda _: reader.link.state.members["PJSIP/l1"].pause_reason == "coffee")
+            await reader.until(lambda _: _is_paused(reader, "coffee"))
             paused = await asyncio.to_thread(witness.event, "QueueMemberPause", Interface="PJSIP/l1")
             assert (paused["Paused"], paused["PausedReason"], paused["Queue"]) == ("1", "coffee", "national")
             assert reader.link.odd.lost == 0
@@ -69,7 +74,9 @@ async def test_a_pbx_that_is_killed_is_lost_at_once_and_its_successor_is_found(p
     async with linked_to(config_of(pbx)) as reader:
         await reader.connected()
         pbx.kill()
-        await reader.until(lambda _: reader.count(PbxLost) == 1, 2)
+        await reader.until(lambda _: reader.count(PbxLost) == 1)
+        (lost,) = [fact for fact in reader.facts if isinstance(fact, PbxLost)]
+        assert lost.reason == "connection-lost", "by its sockets, which end with it: not by an answer that does not come"
         await asyncio.to_thread(pbx.start_again)
         await reader.until(lambda _: reader.count(PbxConnected) == 2, 30)
         (_, back) = [fact for fact in reader.facts if isinstance(fact, PbxConnected)]

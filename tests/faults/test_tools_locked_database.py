@@ -107,7 +107,7 @@ def test_calls_flow_and_nothing_that_was_acknowledged_is_lost(tmp_path: Path, fa
             offer = until(lambda: other.one("offer"), "the pop-up comes", 30)
             shown = [offer["number"]]
             until(lambda: telephone.talks, "the caller is answered")
-            assert other.one("me")["state"] == "talking"
+            until(lambda: other.one("me")["state"] == "talking", "the page shows the conversation", 2)
             refused = save(page, contact["contact_id"], "meanwhile", 1)
             shown.append((other.one("offer") or offer)["number"])
             assert first.lives

@@ -39,7 +39,7 @@ def stopped(server: Postgres) -> Iterator[int]:
     for pid in processes:
         os.kill(pid, signal.SIGSTOP)
     try:
-        until(lambda: all(_state(pid) == "T" for pid in processes), "every process of the server is stopped")
+        until(lambda: all(_state(pid) in "TZ" for pid in processes), "every process of the server is stopped")
         yield len(processes)
     finally:
         for pid in reversed(processes):
@@ -69,6 +69,7 @@ def _children(pid: int) -> list[int]:
 
 
 def _state(pid: int) -> str:
+    """T: stopped. Z: ended as it was stopped, and nobody can collect it."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except OSError:

@@ -325,7 +325,7 @@ def a_centres_telephone_takes_the_call_and_ends_it_before_the_two_hear_each_othe
     connecting = " same => n,Gosub(step,s,1(connecting,${centre} ${centre} ${CHANNEL}))\n"
     assert connecting in shipped
     try:
-        file.write_text(shipped.replace(connecting, connecting + " same => n,Wait(3)\n"))
+        file.write_text(shipped.replace(connecting, connecting + " same => n,Wait(30)\n"))
         it.line.pbx.console("dialplan reload")
         it.takes_the_centres_telephone().hang_up()
         until(lambda: it.caller.was_hung_up_on, "the caller is let go")

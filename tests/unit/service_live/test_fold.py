@@ -205,6 +205,10 @@ def left(stage: Stage, *, ringing: bool = False) -> CallFact:
     return CallEnded(**common(9, 1100.0), by=EndedBy.CALLER, stage=stage, ringing=ringing)
 
 
+def at_the_centre(at: float) -> CallFact:
+    return answered(5, at, "centre-38", AnsweredVia.CENTRE_TELEPHONE, "centre-38")
+
+
 LOST = ListenerLost(**common(4, 1020.0), interface="PJSIP/l12", cause=44)
 WAITED = [entered(), queued()]
 TALKED = [*WAITED, answered()]
@@ -266,6 +270,10 @@ HOW_CALLS_END: list[tuple[list[CallFact], tuple[Result, Reason]]] = [
     ([*WAITED, ended(0, by=EndedBy.FAULT)], (Result.FAULT, Reason.PBX_DIED)),
     ([*WAITED, ended(9, by=EndedBy.SYSTEM)], (Result.FAULT, Reason.SYSTEM)),
     ([*WAITED, ended(9, by=EndedBy.CENTRE)], (Result.FAULT, Reason.ENDED_UNHEARD)),
+    ([*WAITED, at_the_centre(1099.91), ended(9, by=EndedBy.CENTRE)], (Result.FAULT, Reason.ENDED_UNHEARD)),
+    ([*WAITED, at_the_centre(1099.89), ended(9, by=EndedBy.CENTRE)], (Result.CENTRE, Reason.CENTRE_ENDED)),
+    ([*WAITED, at_the_centre(1099.99), ended(9)], (Result.CENTRE, Reason.CALLER_ENDED)),
+    ([*TALKED, at_the_centre(1099.99), ended(9, by=EndedBy.CENTRE)], (Result.ANSWERED, Reason.CENTRE_ENDED)),
 ]
 
 
