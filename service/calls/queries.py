@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import asdict
+from dataclasses import fields
 from datetime import datetime
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from sqlalchemy import ColumnElement, String, and_, func, or_, select, type_coerce, update
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -62,9 +62,12 @@ def put_record(session: AsyncSession, pbx: str, call_id: str, row: Call | None, 
     if row is None:
         row = Call(pbx=pbx, call_id=call_id)
         session.add(row)
-    for name, value in asdict(record).items():
-        setattr(row, name, value)
+    for name in _COLUMNS:
+        setattr(row, name, getattr(record, name))
     return row
+
+
+_COLUMNS: Final = tuple(field.name for field in fields(Record))
 
 
 async def open_calls(session: AsyncSession, pbx: str) -> dict[str, datetime]:

@@ -100,7 +100,7 @@ async def known(visit: Visit[Nothing, KnownQuery]) -> Known:
 
 async def _is_in_contact(session: AsyncSession, row: Call, account_id: int) -> bool:
     """Still writing about this very call: to belong to the same team is not enough to learn of a caller."""
-    contact = await case_queries.contact_of_call(session, row.pbx, row.call_id)
+    contact = (await case_queries.contacts_of_calls(session, row.pbx, [row.call_id])).get(row.call_id)
     return contact is not None and contact.id == await case_queries.current_contact_of(session, account_id)
 
 

@@ -21,6 +21,7 @@ from service.calls.numbers import CallerNumbers
 from service.calls.told import Told
 from service.calls.visits import BY_CENTRE
 from service.cases import use_cases as cases
+from service.cases.use_cases import Answer
 from service.keys import Keyring
 from service.listeners.model import account_of
 
@@ -43,6 +44,10 @@ class Recorded:
     ended: set[str] = field(default_factory=set)
 
 
+#: a call's row, and those of its facts that were not stored yet
+Touched = tuple[Call, Sequence[Told]]
+
+
 async def record(
     session: AsyncSession, archive: Archive, facts: Sequence[CallFact], position: Position | None = None
 ) -> Recorded:
@@ -58,17 +63,19 @@ async def record(
         new_rows = [(call_id, fact) for call_id, facts_ in fresh.items() for fact in facts_]
         if new_rows:
             await queries.store_facts(session, archive.pbx, new_rows)
+        touched: list[Touched] = []
         for call_id, news in by_call.items():
             outcome = fold([*known[call_id], *fresh[call_id]])
             row = rows.get(call_id)
             if fresh[call_id] or row is None:
                 row = queries.put_record(session, archive.pbx, call_id, row, outcome)
             _note_number(archive, row, news)
-            recorded.contacts += await _contacts(session, archive, row, fresh[call_id])
+            touched.append((row, fresh[call_id]))
             if outcome.ended_at is None:
                 recorded.open[call_id] = outcome.arrived_at
             else:
                 recorded.ended.add(call_id)
+        recorded.contacts = await _contacts(session, archive, touched)
     if position is not None:
         await queries.put_journal_position(session, archive.pbx, position, datetime.now(UTC))
     return recorded
@@ -104,34 +111,45 @@ def number_context(call_id: str) -> str:
     return f"call:{call_id}:number"
 
 
-async def _contacts(session: AsyncSession, archive: Archive, row: Call, fresh: Sequence[Told]) -> list[tuple[int, int]]:
+async def _contacts(session: AsyncSession, archive: Archive, touched: Sequence[Touched]) -> list[tuple[int, int]]:
     """One answered call, one contact, whoever answered it and however often. Gives (account, contact) of news."""
+    answered = [(row, _answers(archive, row, fresh)) for row, fresh in touched]
+    answers = [answer for _, own in answered for answer in own]
     opened_for: list[tuple[int, int]] = []
-    for fact in sorted(fresh, key=lambda fact: fact.ordinal):
-        if fact.what != "answered":
-            continue
-        account_id = account_of(fact.detail["interface"])
-        number = None
-        if row.number_kind is NumberKind.GIVEN and row.number is not None:
-            number = archive.keyring.open(row.number, number_context(row.call_id))
-        opened = await cases.open_contact(
-            session,
-            archive.keyring,
-            pbx=archive.pbx,
+    if answers:
+        opened = await cases.open_contacts(session, archive.keyring, archive.pbx, answers)
+        opened_for = [
+            (answer.account_id, contact.contact_id)
+            for answer, contact in zip(answers, opened, strict=True)
+            if answer.account_id is not None
+        ]
+        in_its_case = {answer.call_id for answer, contact in zip(answers, opened, strict=True) if contact.numbered}
+        for row, _ in touched:
+            if row.call_id in in_its_case:
+                row.number = None  # it lies in the case alone now, under that case's key, and is erased with it
+    ends = {row.call_id: row.ended_at for row, fresh in touched if fresh and row.answered_at and row.ended_at}
+    await cases.end_contacts(session, archive.pbx, ends)
+    return opened_for
+
+
+def _answers(archive: Archive, row: Call, fresh: Sequence[Told]) -> list[Answer]:
+    told_ = sorted((fact for fact in fresh if fact.what == "answered"), key=lambda fact: fact.ordinal)
+    if not told_:
+        return []
+    number = None
+    if row.number_kind is NumberKind.GIVEN and row.number is not None:
+        number = archive.keyring.open(row.number, number_context(row.call_id))
+    return [
+        Answer(
             call_id=row.call_id,
-            account_id=account_id,
+            account_id=account_of(fact.detail["interface"]),
             number=number,
             line=row.line,
             at=fact.at,
             centre=fact.detail["queue"] if fact.detail["via"] in BY_CENTRE else None,
         )
-        if opened.numbered:
-            row.number = None  # it lies in the case alone now, under that case's key, and is erased with it
-        if account_id is not None:
-            opened_for.append((account_id, opened.contact_id))
-    if row.answered_at is not None and row.ended_at is not None and fresh:
-        await cases.end_contact(session, pbx=archive.pbx, call_id=row.call_id, at=row.ended_at)
-    return opened_for
+        for fact in told_
+    ]
 
 
 async def end_vanished(session: AsyncSession, archive: Archive, call_ids: Sequence[str]) -> Recorded:

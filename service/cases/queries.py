@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Select, delete, func, or_, select, update
+from sqlalchemy import Select, bindparam, delete, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from service.accounts.model import Account
@@ -26,6 +26,7 @@ from service.cases.model import (
 )
 from service.cases.visibility import case_visible, contact_visible, contact_writable, not_closed_to
 from service.keys import Sealed
+from service.store.sql import insert_once, run_many, table_of
 
 
 class Seen(NamedTuple):
@@ -87,9 +88,10 @@ async def lock_cases(session: AsyncSession, case_ids: Sequence[int]) -> dict[int
     return {case.id: case for case in rows}
 
 
-async def contact_of_call(session: AsyncSession, pbx: str, call_id: str) -> Contact | None:
-    """The contact of a call, for the service itself."""
-    return await session.scalar(select(Contact).where(Contact.pbx == pbx, Contact.call_id == call_id))
+async def contacts_of_calls(session: AsyncSession, pbx: str, call_ids: Collection[str]) -> dict[str, Contact]:
+    """The contacts of these calls, for the service itself; by call id."""
+    rows = await session.scalars(select(Contact).where(Contact.pbx == pbx, Contact.call_id.in_(call_ids)))
+    return {contact.call_id: contact for contact in rows}
 
 
 async def contact_ids_of_case(session: AsyncSession, case_id: int) -> Sequence[int]:
@@ -192,31 +194,66 @@ def search(viewer: Viewer, wanted: Wanted, limit: int) -> Select[Case]:
 # --- participants -----------------------------------------------------------------------------------------------------
 
 
-async def answered_later(session: AsyncSession, account_id: int, at: datetime) -> bool:
-    """Whether the listener answered another call after that instant."""
-    later = select(ContactParticipant.contact_id).where(
-        ContactParticipant.account_id == account_id, ContactParticipant.joined_at > at
+class Joined(NamedTuple):
+    """A listener answered the call of a contact."""
+
+    contact_id: int
+    account_id: int
+    at: datetime
+
+
+async def last_answers(session: AsyncSession, account_ids: Collection[int]) -> dict[int, datetime]:
+    """When each of these listeners answered a call the last time."""
+    rows = await session.execute(
+        select(ContactParticipant.account_id, func.max(ContactParticipant.joined_at))
+        .where(ContactParticipant.account_id.in_(account_ids))
+        .group_by(ContactParticipant.account_id)
     )
-    return await session.scalar(later.limit(1)) is not None
+    return {row[0]: row[1] for row in rows}
 
 
-async def join_again(session: AsyncSession, contact_id: int, account_id: int, at: datetime) -> None:
-    """The same listener is back on the same call; an answer that is known already changes nothing."""
-    await session.execute(
-        update(ContactParticipant)
-        .where(
-            ContactParticipant.contact_id == contact_id,
-            ContactParticipant.account_id == account_id,
-            ContactParticipant.joined_at < at,
-        )
-        .values(joined_at=at, released_at=None)
+async def join(session: AsyncSession, joined: Sequence[Joined], latest: Mapping[int, datetime]) -> None:
+    """Note answers, in the order in which they were given; each ends the listener's earlier contacts.
+
+    `latest`: when a listener answered last, of what was known before; an answer before it is in contact no more. The
+    same listener may come back to the same call; an answer that is known already changes nothing.
+    """
+    rows: dict[tuple[int, int], dict[str, Any]] = {}
+    values: list[dict[str, Any]] = []
+    for contact, account, at in joined:
+        gone_at = at if account in latest and latest[account] > at else None
+        row = {"contact_id": contact, "account_id": account, "joined_at": at, "released_at": gone_at}
+        rows[contact, account] = row
+        values.append({"contact": contact, "account": account, "at": at, "gone_at": gone_at})
+    await insert_once(session, ContactParticipant, list(rows.values()), keys=["contact_id", "account_id"])
+    await run_many(session, _JOIN_AGAIN, values)
+    await run_many(session, _RELEASE_EARLIER, values)
+
+
+_PARTICIPANTS: Final = table_of(ContactParticipant)
+_JOIN_AGAIN: Final = (
+    update(_PARTICIPANTS)
+    .where(
+        _PARTICIPANTS.c.contact_id == bindparam("contact"),
+        _PARTICIPANTS.c.account_id == bindparam("account"),
+        _PARTICIPANTS.c.joined_at < bindparam("at"),
     )
+    .values(joined_at=bindparam("at"), released_at=bindparam("gone_at"))
+)
+_RELEASE_EARLIER: Final = (
+    update(_PARTICIPANTS)
+    .where(
+        _PARTICIPANTS.c.account_id == bindparam("account"),
+        _PARTICIPANTS.c.released_at.is_(None),
+        _PARTICIPANTS.c.joined_at <= bindparam("at"),
+        _PARTICIPANTS.c.contact_id != bindparam("contact"),
+    )
+    .values(released_at=bindparam("at"))
+)
 
 
-async def release(
-    session: AsyncSession, account_id: int, at: datetime, *, keep_contact: int | None = None
-) -> Sequence[int]:
-    """The listener is no longer in contact (but in `keep_contact`); ids of the contacts they left."""
+async def release(session: AsyncSession, account_id: int, at: datetime) -> Sequence[int]:
+    """The listener is no longer in contact; ids of the contacts they left."""
     statement = (
         update(ContactParticipant)
         .where(
@@ -227,8 +264,6 @@ async def release(
         .values(released_at=at)
         .returning(ContactParticipant.contact_id)
     )
-    if keep_contact is not None:
-        statement = statement.where(ContactParticipant.contact_id != keep_contact)
     return (await session.scalars(statement)).all()
 
 
@@ -314,11 +349,18 @@ async def erase_contacts(session: AsyncSession, case_id: int) -> None:
     )
 
 
-async def mark_ended(session: AsyncSession, pbx: str, call_id: str, at: datetime) -> int | None:
-    """The call of this contact is over; the contact's id when that is news."""
-    return await session.scalar(
-        update(Contact)
-        .where(Contact.pbx == pbx, Contact.call_id == call_id, or_(Contact.ended_at.is_(None), Contact.ended_at != at))
-        .values(ended_at=at)
-        .returning(Contact.id)
+async def mark_ended(session: AsyncSession, pbx: str, ends: Mapping[str, datetime]) -> None:
+    """The calls of these contacts are over: call id → when. Calls without a contact are passed over."""
+    await run_many(session, _MARK_ENDED, [{"of_pbx": pbx, "call": call, "at": at} for call, at in ends.items()])
+
+
+_CONTACTS: Final = table_of(Contact)
+_MARK_ENDED: Final = (
+    update(_CONTACTS)
+    .where(
+        _CONTACTS.c.pbx == bindparam("of_pbx"),
+        _CONTACTS.c.call_id == bindparam("call"),
+        or_(_CONTACTS.c.ended_at.is_(None), _CONTACTS.c.ended_at != bindparam("at")),
     )
+    .values(ended_at=bindparam("at"))
+)

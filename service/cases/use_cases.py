@@ -6,7 +6,7 @@ caller's transaction, so that facts and contacts are committed together.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -17,10 +17,26 @@ from service.accounts.viewer import Viewer
 from service.audit.model import Action
 from service.audit.use_cases import Act, append
 from service.cases import queries
-from service.cases.model import Case, CaseNumber, CaseStatus, Contact, ContactParticipant
+from service.cases.model import Case, CaseNumber, CaseStatus, Contact
+from service.cases.queries import Joined
 from service.cases.schemas import ContactState, Known, KnownCase
 from service.keys import Keyring
-from service.store.sql import insert_once
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """Somebody took a call.
+
+    `account_id`: the listener; None where a centre's telephone answered. `number`: E.164; None: anonymous. `centre`:
+    whose person answered: the draft belongs to it; None: the national team.
+    """
+
+    call_id: str
+    account_id: int | None
+    number: str | None
+    line: str
+    at: datetime
+    centre: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,77 +54,90 @@ def number_context(case_id: int) -> str:
     return f"case:{case_id}:number"
 
 
-async def open_contact(
-    session: AsyncSession,
-    keyring: Keyring,
-    *,
-    pbx: str,
-    call_id: str,
-    account_id: int | None,
-    number: str | None,
-    line: str,
-    at: datetime,
-    centre: str | None = None,
-) -> OpenedContact:
-    """The contact of an answered call, on a draft case; the one that is there when the call was answered before.
+async def open_contacts(
+    session: AsyncSession, keyring: Keyring, pbx: str, answers: Sequence[Answer]
+) -> list[OpenedContact]:
+    """The contact of each answered call, on a draft case; the one that is there when it was answered before.
 
-    `account_id`: the listener; none where a centre's telephone answered. `number`: E.164; none: anonymous. `centre`:
-    whose person answered: the draft belongs to it; none: the national team. A second listener becomes a second
-    participant. Whoever answers is no longer in contact with their earlier callers.
+    A second listener becomes a second participant. Whoever answers is no longer in contact with their earlier callers.
+    As many statements for many answers as for one: after a gap there are thousands.
     """
-    contact = await queries.contact_of_call(session, pbx, call_id)
-    new = False
-    if contact is None:
+    contacts = await queries.contacts_of_calls(session, pbx, {answer.call_id for answer in answers})
+    known = set(contacts)
+    while missing := [answer for answer in _first_of_each(answers) if answer.call_id not in contacts]:
         try:
             async with session.begin_nested():
-                fresh = Contact(pbx=pbx, call_id=call_id, line=line, started_at=at, notes_version=0)
-                contact = await _draft(session, keyring, fresh, number=number, centre=centre)
-            new = True
-        except IntegrityError:  # another process was told of the same answer, and was first
-            contact = await queries.contact_of_call(session, pbx, call_id)
-            if contact is None:
+                contacts |= await _drafts(session, keyring, pbx, missing)
+        except IntegrityError:  # another process was told of one of them, and was first
+            there = await queries.contacts_of_calls(session, pbx, {answer.call_id for answer in missing})
+            if not there:
                 raise
-    if account_id is not None:
-        await _join(session, contact.id, account_id, at)
-    numbered = contact.number_index is not None
-    return OpenedContact(contact_id=contact.id, case_id=contact.case_id, new=new, numbered=numbered)
+            contacts |= there
+            known |= set(there)
+    await _join(session, contacts, answers)
+    return [_opened(contacts[answer.call_id], known) for answer in answers]
 
 
-async def _draft(
-    session: AsyncSession, keyring: Keyring, contact: Contact, *, number: str | None, centre: str | None
-) -> Contact:
-    at = contact.started_at
-    key, wrapped = keyring.new_data_key()
-    case = Case(status=CaseStatus.DRAFT, centre=centre, opened_at=at, last_contact_at=at, wrapped_key=wrapped)
-    session.add(case)
+def _first_of_each(answers: Sequence[Answer]) -> list[Answer]:
+    first: dict[str, Answer] = {}
+    for answer in answers:
+        first.setdefault(answer.call_id, answer)
+    return list(first.values())
+
+
+def _opened(contact: Contact, known: Collection[str]) -> OpenedContact:
+    return OpenedContact(
+        contact_id=contact.id,
+        case_id=contact.case_id,
+        new=contact.call_id not in known,
+        numbered=contact.number_index is not None,
+    )
+
+
+async def _drafts(session: AsyncSession, keyring: Keyring, pbx: str, answers: Sequence[Answer]) -> dict[str, Contact]:
+    made: dict[str, Contact] = {}
+    drafts = [(answer, *keyring.new_data_key()) for answer in answers]
+    cases = [
+        Case(
+            status=CaseStatus.DRAFT,
+            centre=answer.centre,
+            opened_at=answer.at,
+            last_contact_at=answer.at,
+            wrapped_key=wrapped,
+        )
+        for answer, _, wrapped in drafts
+    ]
+    session.add_all(cases)
     await session.flush()
-    contact.case_id = case.id
-    if number is not None:
-        contact.number_index = keyring.blind_index(number)
-        sealed = key.seal(number, number_context(case.id))
-        session.add(CaseNumber(case_id=case.id, number_index=contact.number_index, sealed=sealed, first_at=at))
-    session.add(contact)
+    for (answer, key, _), case in zip(drafts, cases, strict=True):
+        contact = Contact(
+            pbx=pbx, call_id=answer.call_id, line=answer.line, started_at=answer.at, notes_version=0, case_id=case.id
+        )
+        if answer.number is not None:
+            contact.number_index = keyring.blind_index(answer.number)
+            sealed = key.seal(answer.number, number_context(case.id))
+            number = CaseNumber(case_id=case.id, number_index=contact.number_index, sealed=sealed, first_at=answer.at)
+            session.add(number)
+        session.add(contact)
+        made[answer.call_id] = contact
     await session.flush()
-    return contact
+    return made
 
 
-async def _join(session: AsyncSession, contact_id: int, account_id: int, at: datetime) -> None:
+async def _join(session: AsyncSession, contacts: Mapping[str, Contact], answers: Sequence[Answer]) -> None:
     """An answer told late, after the listener took another call, does not bring them back into contact."""
-    gone = await queries.answered_later(session, account_id, at)
-    row = {
-        "contact_id": contact_id,
-        "account_id": account_id,
-        "joined_at": at,
-        "released_at": at if gone else None,
-    }
-    if not await insert_once(session, ContactParticipant, [row], keys=["contact_id", "account_id"]):
-        await queries.join_again(session, contact_id, account_id, at)
-    await queries.release(session, account_id, at, keep_contact=contact_id)
+    joined = sorted(
+        (Joined(contacts[answer.call_id].id, answer.account_id, answer.at) for answer in answers if answer.account_id),
+        key=lambda join: join.at,
+    )
+    if joined:
+        latest = await queries.last_answers(session, {join.account_id for join in joined})
+        await queries.join(session, joined, latest)
 
 
-async def end_contact(session: AsyncSession, *, pbx: str, call_id: str, at: datetime) -> int | None:
-    """The call is over; writing goes on. The contact's id where that is news, to be published."""
-    return await queries.mark_ended(session, pbx, call_id, at)
+async def end_contacts(session: AsyncSession, pbx: str, ends: Mapping[str, datetime]) -> None:
+    """The calls are over (call id → when); writing goes on."""
+    await queries.mark_ended(session, pbx, ends)
 
 
 async def end_writing(session: AsyncSession, account_id: int, at: datetime) -> Sequence[int]:

@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Table, func, inspect, select
+from sqlalchemy import Table, Update, func, inspect, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from service.store.base import Base
-
-_ROWS_AT_ONCE = 500  # SQLite takes 32,766 values in a statement
 
 
 def _insert(session: AsyncSession, table: Table) -> sqlite.Insert | postgresql.Insert:
@@ -20,7 +18,8 @@ def _insert(session: AsyncSession, table: Table) -> sqlite.Insert | postgresql.I
     return sqlite.insert(table) if name == "sqlite" else postgresql.insert(table)
 
 
-def _table_of(model: type[Base]) -> Table:
+def table_of(model: type[Base]) -> Table:
+    """Where a model's rows are."""
     table = inspect(model).local_table
     if not isinstance(table, Table):
         raise TypeError(f"{model.__name__} is not stored in a table")
@@ -35,20 +34,23 @@ async def insert_once(
     `keys`: columns of the unique key that says "there already". All rows name the same columns. Waits for another
     transaction that is inserting the same key, so that of two at once exactly one counts it as new.
     """
-    table = _table_of(model)
-    new = 0
-    for start in range(0, len(rows), _ROWS_AT_ONCE):
-        statement = _insert(session, table).values([dict(row) for row in rows[start : start + _ROWS_AT_ONCE]])
-        done = await session.execute(
-            statement.on_conflict_do_nothing(index_elements=list(keys)).returning(*(table.c[key] for key in keys))
-        )
-        new += len(done.all())
-    return new
+    if not rows:
+        return 0
+    table = table_of(model)
+    statement = _insert(session, table).on_conflict_do_nothing(index_elements=list(keys))
+    done = await session.execute(statement.returning(*(table.c[key] for key in keys)), [dict(row) for row in rows])
+    return len(done.all())
+
+
+async def run_many(session: AsyncSession, statement: Update, values: Sequence[Mapping[str, Any]]) -> None:
+    """One statement for many sets of values, in their order."""
+    if values:
+        await (await session.connection()).execute(statement, list(values))
 
 
 async def count_up(session: AsyncSession, model: type[Base], key: Mapping[str, Any], counter: str) -> int:
     """The next value of a counter row (1, 2, 3…), made when it is not there. Race-free: the row stays locked."""
-    table = _table_of(model)
+    table = table_of(model)
     statement = _insert(session, table).values({**key, counter: 1})
     done = await session.execute(
         statement.on_conflict_do_update(index_elements=list(key), set_={counter: table.c[counter] + 1}).returning(

@@ -76,7 +76,7 @@ async def test_a_pbx_that_is_killed_is_lost_at_once_and_its_successor_is_found(p
         pbx.kill()
         await reader.until(lambda _: reader.count(PbxLost) == 1)
         (lost,) = [fact for fact in reader.facts if isinstance(fact, PbxLost)]
-        assert lost.reason == "connection-lost", "by its sockets, which end with it: not by an answer that does not come"
+        assert lost.reason == "connection-lost", "by its sockets: not by an answer that does not come"
         await asyncio.to_thread(pbx.start_again)
         await reader.until(lambda _: reader.count(PbxConnected) == 2, 30)
         (_, back) = [fact for fact in reader.facts if isinstance(fact, PbxConnected)]

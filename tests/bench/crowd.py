@@ -76,6 +76,13 @@ def serve(witness: Witness, accounts: Sequence[int]) -> None:
         assert said["Response"] == "Success", said
 
 
+def take_a_break(witness: Witness, accounts: Sequence[int]) -> None:
+    """These listeners stay signed in, and are not rung."""
+    for account in accounts:
+        said = witness.ask("QueuePause", Interface=f"PJSIP/l{account}", Paused="true", Reason="break")
+        assert said["Response"] == "Success", said
+
+
 def sign_in(line: LiveLine, names: Sequence[str]) -> list[str]:
     """Cookies of sessions of their own."""
     with ThreadPoolExecutor(_SIGN_INS_AT_ONCE) as threads:

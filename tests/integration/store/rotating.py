@@ -14,12 +14,12 @@ from service.calls.model import Call
 from service.calls.use_cases import number_context
 from service.cases.model import Case, CaseNumber, Contact
 from service.cases.use_cases import number_context as case_number_context
-from service.cases.use_cases import open_contact
 from service.keys import load_keyring
 from service.store.engine import Store
 from service.store.model import CallerKey
 from service.store.secrets import load_caller_keys, open_keys, rotate_caller_key
 from tests.integration.store.conftest import NOW
+from tests.support.contacts import open_contact
 
 NUMBER = "+33639980101"
 

@@ -18,7 +18,7 @@ from service.accounts.rights import Role
 from service.accounts.use_cases import make_account
 from service.audit import routes as audit_routes
 from service.cases import routes as case_routes
-from service.cases.use_cases import OpenedContact, open_contact
+from service.cases.use_cases import OpenedContact
 from service.drafts import routes as draft_routes
 from service.http.app import create_app
 from service.http.keys import Change
@@ -27,6 +27,7 @@ from service.http.routing import SIGNED_IN, RouteTable, Visit
 from service.http.system import Check
 from service.keys import Keyring
 from service.store.engine import Store
+from tests.support.contacts import open_contact
 from tests.support.web import browser, serving
 
 API = "/api/v1"

@@ -122,7 +122,7 @@ async def test_notes_can_be_written_after_the_call_and_after_the_writing_up(
     lise = await hire("lise", Role.LISTENER)
     opened = await answer(store, keyring, lise, call_id="call-1")
     async with store.transaction() as session:
-        await use_cases.end_contact(session, pbx="pbx1", call_id="call-1", at=NOW)
+        await use_cases.end_contacts(session, "pbx1", {"call-1": NOW})
         await use_cases.end_writing(session, lise.account_id, NOW + SOON)
     assert (await save(store, keyring, lise, opened.contact_id, ("après coup", 0))).version == 1
 

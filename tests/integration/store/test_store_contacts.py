@@ -20,6 +20,7 @@ from service.cases.use_cases import OpenedContact
 from service.keys import Keyring
 from service.store.engine import Store
 from tests.integration.store.conftest import NOW, Hire
+from tests.support.contacts import open_contact
 
 CALLER = "+33639980101"
 LINE = "+33199003133"
@@ -37,7 +38,7 @@ async def answer(
     centre: str | None = None,
 ) -> OpenedContact:
     async with store.transaction() as session:
-        return await use_cases.open_contact(
+        return await open_contact(
             session,
             keyring,
             pbx="pbx1",
@@ -126,10 +127,90 @@ async def test_a_call_answered_again_by_another_listener_keeps_its_contact_and_g
     assert state.listener_name == "Paul"
 
 
+#: call, who answered, seconds: two callers in turn, one of them twice, a colleague, and an answer that comes late
+_ANSWERS = [("c1", 0, 10), ("c2", 0, 30), ("c3", 1, 20), ("c1", 0, 50), ("c3", 0, 60), ("c4", 1, 5), ("c5", 1, 70)]
+
+
+async def test_answers_that_are_told_together_leave_what_they_leave_one_by_one(
+    store: Store, keyring: Keyring, hire: Hire
+) -> None:
+    left: list[set[tuple[str, int, float, float | None]]] = []
+    for pbx, at_once in (("pbx1", 1), ("pbx2", 3), ("pbx3", len(_ANSWERS))):
+        people = [(await hire(f"{name}-{pbx}", Role.LISTENER)).account_id for name in ("lise", "paul")]
+        told = _ANSWERS if at_once == len(_ANSWERS) else sorted(_ANSWERS, key=lambda answer: answer[2])
+        answers = [
+            use_cases.Answer(
+                call_id=call, account_id=people[who], number=CALLER, line=LINE, at=NOW + timedelta(seconds=seconds)
+            )
+            for call, who, seconds in told
+        ]
+        for start in range(0, len(answers), at_once):
+            async with store.transaction() as session:
+                await use_cases.open_contacts(session, keyring, pbx, answers[start : start + at_once])
+        async with store.reading() as session:
+            rows = await session.execute(
+                select(Contact.call_id, ContactParticipant)
+                .join(Contact, Contact.id == ContactParticipant.contact_id)
+                .where(Contact.pbx == pbx)
+            )
+            left.append(
+                {
+                    (
+                        call,
+                        people.index(row.account_id),
+                        (row.joined_at - NOW).total_seconds(),
+                        None if row.released_at is None else (row.released_at - NOW).total_seconds(),
+                    )
+                    for call, row in rows
+                }
+            )
+    assert left[0] == left[1] == left[2]
+    assert left[0] == {
+        ("c1", 0, 50.0, 60.0),
+        ("c2", 0, 30.0, 50.0),
+        ("c3", 0, 60.0, None),
+        ("c3", 1, 20.0, 70.0),
+        ("c4", 1, 5.0, 20.0),
+        ("c5", 1, 70.0, None),
+    }
+
+
+async def test_an_answer_that_is_told_after_a_later_one_brings_nobody_back(
+    store: Store, keyring: Keyring, hire: Hire
+) -> None:
+    lise = await hire("lise", Role.LISTENER)
+    early = await answer(store, keyring, lise, call_id="early", at=NOW)
+    late = await answer(store, keyring, lise, call_id="late", at=NOW + timedelta(minutes=9))
+    await answer(store, keyring, lise, call_id="early", at=NOW + timedelta(minutes=3))
+    (before,) = await participants(store, early.contact_id)
+    (now,) = await participants(store, late.contact_id)
+    assert (before.joined_at, before.released_at) == (NOW + timedelta(minutes=3),) * 2
+    assert now.released_at is None
+
+
+async def test_batches_told_by_many_processes_at_once_make_each_contact_once(
+    store: Store, keyring: Keyring, hire: Hire
+) -> None:
+    lise = await hire("lise", Role.LISTENER)
+
+    async def tell(calls: Sequence[str]) -> list[OpenedContact]:
+        answers = [
+            use_cases.Answer(call_id=call, account_id=lise.account_id, number=CALLER, line=LINE, at=NOW)
+            for call in calls
+        ]
+        async with store.transaction() as session:
+            return await use_cases.open_contacts(session, keyring, "pbx1", answers)
+
+    calls = [f"call-{n}" for n in range(6)]
+    opened = await asyncio.gather(*(tell(calls[n:] if n % 2 else calls[: 6 - n]) for n in range(6)))
+    assert sum(one.new for batch in opened for one in batch) == 6
+    assert await counts(store) == (6, 6)
+
+
 async def test_the_same_call_on_two_pbxs_is_two_calls(store: Store, keyring: Keyring) -> None:
     for pbx in ("pbx1", "pbx2"):
         async with store.transaction() as session:
-            await use_cases.open_contact(
+            await open_contact(
                 session, keyring, pbx=pbx, call_id="same", account_id=None, number=None, line=LINE, at=NOW
             )
     assert await counts(store) == (2, 2)
@@ -147,13 +228,12 @@ async def test_a_centre_s_telephone_answers_without_a_listener_and_the_draft_is_
     assert await participants(store, opened.contact_id) == []
 
 
-async def test_the_end_is_noted_once_and_is_news_once(store: Store, keyring: Keyring) -> None:
+async def test_the_end_is_noted_however_often_it_is_told(store: Store, keyring: Keyring) -> None:
     opened = await answer(store, keyring, None, call_id="call-1")
     end = NOW + timedelta(hours=1)
     async with store.transaction() as session:
-        assert await use_cases.end_contact(session, pbx="pbx1", call_id="call-1", at=end) == opened.contact_id
-        assert await use_cases.end_contact(session, pbx="pbx1", call_id="call-1", at=end) is None
-        assert await use_cases.end_contact(session, pbx="pbx1", call_id="never-answered", at=end) is None
+        for _ in range(2):
+            await use_cases.end_contacts(session, "pbx1", {"call-1": end, "never-answered": end})
         state = await use_cases.contact_state(session, opened.contact_id)
     assert state is not None
     assert state.ended_at == end

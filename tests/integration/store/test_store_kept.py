@@ -17,11 +17,12 @@ from service.accounts.viewer import Standing, Viewer
 from service.audit import queries as audit
 from service.audit.model import Action
 from service.cases import queries as cases
-from service.cases.use_cases import end_contact, end_writing, open_contact
+from service.cases.use_cases import end_contacts, end_writing
 from service.errors import Unauthenticated
 from service.keys import Keyring
 from service.store.engine import Store
 from tests.integration.store.conftest import NOW
+from tests.support.contacts import open_contact
 
 HOUR = timedelta(hours=1)
 ROLES = {Role.LISTENER, Role.SUPERVISOR}
@@ -154,7 +155,7 @@ async def test_it_is_over_hours_after_the_call_and_never_before_its_end(desk: De
     await desk.active(False)
     assert await desk.finds(desk.here, NOW + 48 * HOUR) is not None, "however long they talk"
     async with desk.store.transaction() as session:
-        await end_contact(session, pbx="pbx1", call_id="c1", at=NOW + 48 * HOUR)
+        await end_contacts(session, "pbx1", {"c1": NOW + 48 * HOUR})
     assert await desk.finds(desk.here, NOW + 59 * HOUR) is not None
     assert await desk.finds(desk.here, NOW + 60 * HOUR) is None
     await desk.sweep(NOW + 60 * HOUR)

@@ -19,12 +19,12 @@ from service.cases import editing, naming, queries
 from service.cases.model import Case, CaseName, CaseNameWord, CaseStatus, Contact, DiscardReason, Whose
 from service.cases.queries import Wanted
 from service.cases.schemas import CaseNames, CasesFound, SearchIn
-from service.cases.use_cases import open_contact
 from service.errors import Conflict, Forbidden, NotFound, Unfit
 from service.keys import Keyring
 from service.store.engine import Store
 from tests.integration.store.conftest import NOW, Hire
 from tests.integration.store.site import Site
+from tests.support.contacts import open_contact
 
 PARIS = ZoneInfo("Europe/Paris")
 ZOE = CaseNames(caller="Zoé Lefèvre-Marchand", person_concerned="Mme Irène Marchand")

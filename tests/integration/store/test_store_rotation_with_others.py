@@ -152,12 +152,13 @@ import asyncio, sys, itertools
 from datetime import UTC, datetime
 from pathlib import Path
 from service.cases.model import Case, Contact
-from service.cases.use_cases import number_context, open_contact
+from service.cases.use_cases import number_context
 from service.calls.model import Call
 from service.calls.use_cases import number_context as call_context
 from service.store.engine import Store
 from service.store.key_watch import KeyWatch
 from service.store.secrets import open_keys
+from tests.support.contacts import open_contact
 
 NUMBER = "+33639980101"
 

@@ -14,11 +14,12 @@ from service.accounts.signing import SignedIn
 from service.accounts.use_cases import NewAccount
 from service.audit import queries as audit
 from service.audit.model import Action
-from service.cases.use_cases import end_writing, open_contact
+from service.cases.use_cases import end_writing
 from service.errors import NotFound, Unauthenticated
 from service.keys import Keyring
 from service.store.engine import Store
 from tests.integration.store.conftest import NOW
+from tests.support.contacts import open_contact
 
 DAY = timedelta(days=1)
 MINUTE = timedelta(minutes=1)

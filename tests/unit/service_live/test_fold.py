@@ -270,6 +270,9 @@ HOW_CALLS_END: list[tuple[list[CallFact], tuple[Result, Reason]]] = [
     ([*WAITED, ended(0, by=EndedBy.FAULT)], (Result.FAULT, Reason.PBX_DIED)),
     ([*WAITED, ended(9, by=EndedBy.SYSTEM)], (Result.FAULT, Reason.SYSTEM)),
     ([*WAITED, ended(9, by=EndedBy.CENTRE)], (Result.FAULT, Reason.ENDED_UNHEARD)),
+]
+#: records from before the list of exits took these for conversations
+IN_AN_INSTANT: list[tuple[list[CallFact], tuple[Result, Reason]]] = [
     ([*WAITED, at_the_centre(1099.91), ended(9, by=EndedBy.CENTRE)], (Result.FAULT, Reason.ENDED_UNHEARD)),
     ([*WAITED, at_the_centre(1099.89), ended(9, by=EndedBy.CENTRE)], (Result.CENTRE, Reason.CENTRE_ENDED)),
     ([*WAITED, at_the_centre(1099.99), ended(9)], (Result.CENTRE, Reason.CALLER_ENDED)),
@@ -277,7 +280,7 @@ HOW_CALLS_END: list[tuple[list[CallFact], tuple[Result, Reason]]] = [
 ]
 
 
-@pytest.mark.parametrize(("happened", "pair"), HOW_CALLS_END)
+@pytest.mark.parametrize(("happened", "pair"), [*HOW_CALLS_END, *IN_AN_INSTANT])
 def test_how_a_call_ended(happened: list[CallFact], pair: tuple[Result, Reason]) -> None:
     record = fold(map(told, happened))
     assert (record.result, record.reason) == pair
