@@ -148,7 +148,7 @@ EXITS: Final[Mapping[tuple[Result, Reason], Exit]] = {
     ),
     (Result.FAULT, Reason.ENDED_UNHEARD): Exit(
         "A person's phone took the call and ended it on purpose before the two heard each other.",
-        "`ended` by `listener` or `centre` without `answered`, or less than 0.1 s after it",
+        "`ended` by `listener` or `centre` without `answered`, or less than 5 ms after it",
         "An answered call: no word was said. Nor the caller's doing.",
     ),
 }

@@ -152,12 +152,12 @@ def _heard(facts: list[Told]) -> list[Told]:
     if len(facts) < 2 or facts[-1].what != "ended" or facts[-2].what != "answered":
         return facts
     answer, end = facts[-2:]
-    unheard = end.detail["by"] in {EndedBy.LISTENER, EndedBy.CENTRE} and end.at - answer.at < _WORD
+    unheard = end.detail["by"] in {EndedBy.LISTENER, EndedBy.CENTRE} and end.at - answer.at < _NO_SPEECH
     return [*facts[:-2], end] if unheard else facts
 
 
-#: five packets of speech
-_WORD: Final = timedelta(milliseconds=100)
+#: a quarter of a packet of speech
+_NO_SPEECH: Final = timedelta(milliseconds=5)
 
 
 def journey_of(facts: Iterable[Told]) -> Journey:

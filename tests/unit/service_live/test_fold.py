@@ -273,10 +273,10 @@ HOW_CALLS_END: list[tuple[list[CallFact], tuple[Result, Reason]]] = [
 ]
 #: records from before the list of exits took these for conversations
 IN_AN_INSTANT: list[tuple[list[CallFact], tuple[Result, Reason]]] = [
-    ([*WAITED, at_the_centre(1099.91), ended(9, by=EndedBy.CENTRE)], (Result.FAULT, Reason.ENDED_UNHEARD)),
-    ([*WAITED, at_the_centre(1099.89), ended(9, by=EndedBy.CENTRE)], (Result.CENTRE, Reason.CENTRE_ENDED)),
-    ([*WAITED, at_the_centre(1099.99), ended(9)], (Result.CENTRE, Reason.CALLER_ENDED)),
-    ([*TALKED, at_the_centre(1099.99), ended(9, by=EndedBy.CENTRE)], (Result.ANSWERED, Reason.CENTRE_ENDED)),
+    ([*WAITED, at_the_centre(1099.996), ended(9, by=EndedBy.CENTRE)], (Result.FAULT, Reason.ENDED_UNHEARD)),
+    ([*WAITED, at_the_centre(1099.994), ended(9, by=EndedBy.CENTRE)], (Result.CENTRE, Reason.CENTRE_ENDED)),
+    ([*WAITED, at_the_centre(1099.999), ended(9)], (Result.CENTRE, Reason.CALLER_ENDED)),
+    ([*TALKED, at_the_centre(1099.999), ended(9, by=EndedBy.CENTRE)], (Result.ANSWERED, Reason.CENTRE_ENDED)),
 ]
 
 
