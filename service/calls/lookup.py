@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
@@ -20,7 +20,7 @@ from service.cases.schemas import Known
 from service.keys import Keyring
 from service.store.engine import Store
 
-#: questions that may wait; one that finds no room is asked again by the next tick
+#: questions (or shown offers) that may wait; a question that finds no room is asked again by the next tick
 QUEUE_LIMIT: Final = 512
 _PAUSE_AFTER_FAILURE_SECONDS: Final = 0.2
 
@@ -59,39 +59,50 @@ class Lookup:
         self._store = store
         self._keyring = keyring
         self._numbers = numbers
-        self._queue: asyncio.Queue[Question | Shown] = asyncio.Queue(QUEUE_LIMIT)
+        self._questions: asyncio.Queue[Question] = asyncio.Queue(QUEUE_LIMIT)
+        self._shown: asyncio.Queue[Shown] = asyncio.Queue(QUEUE_LIMIT)
         self._asked: set[Question] = set()
 
     def ask(self, question: Question) -> None:
         """Look this caller up soon. Asked twice, looked up once."""
-        if question not in self._asked and not self._queue.full():
+        if question not in self._asked and not self._questions.full():
             self._asked.add(question)
-            self._queue.put_nowait(question)
+            self._questions.put_nowait(question)
 
     def shown(self, account_id: int, known: Known) -> None:
         """An offer with cases was shown."""
         try:
-            self._queue.put_nowait(Shown(account_id, known))
+            self._shown.put_nowait(Shown(account_id, known))
         except asyncio.QueueFull:
             _log.error("an offer that was shown is not on the audit trail", action="audit-lost", account_id=account_id)
 
     async def run(self) -> None:
-        """Answer until cancelled."""
+        """Answer until cancelled. No question waits for the trail, which waits for whoever writes."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._answer_all())
+            tasks.create_task(self._audit_all())
+
+    async def _answer_all(self) -> None:
         while True:
-            item = await self._queue.get()
+            question = await self._questions.get()
             try:
-                if isinstance(item, Question):
-                    self.tell(item, await self._answer(item))
-                else:
-                    await self._audit(item)
+                self.tell(question, await self._answer(question))
             except Exception as error:
-                _log.warning("a caller could not be looked up", action="lookup-failed", error=type(error).__name__)
-                await asyncio.sleep(_PAUSE_AFTER_FAILURE_SECONDS)
-                if isinstance(item, Shown):
-                    self.shown(item.account_id, item.known)
+                await _pause_after("a caller could not be looked up", "lookup-failed", error)
             finally:
-                if isinstance(item, Question):
-                    self._asked.discard(item)
+                self._asked.discard(question)
+
+    async def _audit_all(self) -> None:
+        while True:
+            items = [await self._shown.get()]
+            while not self._shown.empty():
+                items.append(self._shown.get_nowait())
+            try:
+                await self._audit(items)
+            except Exception as error:
+                await _pause_after("what was shown is not on the audit trail yet", "audit-delayed", error)
+                for item in items:
+                    self.shown(item.account_id, item.known)
 
     async def _answer(self, question: Question) -> KnownCaller:
         index = self.index_of(question.token)
@@ -100,11 +111,12 @@ class Lookup:
         async with self._store.reading() as session:
             return await caller_of(session, index, account_id=question.account_id, call_id=question.call_id)
 
-    async def _audit(self, item: Shown) -> None:
+    async def _audit(self, items: Sequence[Shown]) -> None:
         async with self._store.transaction() as session:
-            await cases.audit_offer(
-                session, self._keyring, item.known, account_id=item.account_id, at=datetime.now(UTC)
-            )
+            for item in items:
+                await cases.audit_offer(
+                    session, self._keyring, item.known, account_id=item.account_id, at=datetime.now(UTC)
+                )
 
     def index_of(self, token: str) -> str | None:
         """Blind index of the caller's number; None for an anonymous caller."""
@@ -112,6 +124,11 @@ class Lookup:
         if opened.kind is not NumberKind.GIVEN or opened.number is None:
             return None
         return self._keyring.blind_index(opened.number)
+
+
+async def _pause_after(what: str, action: str, error: Exception) -> None:
+    _log.warning(what, action=action, error=type(error).__name__)
+    await asyncio.sleep(_PAUSE_AFTER_FAILURE_SECONDS)
 
 
 def _to_nobody(_question: Question, _known: KnownCaller) -> None:
