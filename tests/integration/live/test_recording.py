@@ -39,8 +39,8 @@ from service.cases.model import Case, CaseNumber, Contact
 from service.cases.use_cases import number_context
 from service.keys import CallerKeyRing, Keyring, KeysError
 from service.store.engine import Store
+from tests.support.caller_tokens import KEY, ring, token
 from tests.unit.pbx.ami_frames import eventful_call
-from tests.unit.service_base.test_keys import KEY, ring, token
 
 CALL = "0f9c1f5e-0000-4000-8000-000000000001"
 

@@ -21,7 +21,7 @@ from service.store.engine import Store
 from service.store.rotation import rotate
 from service.store.secrets import open_keys
 from tests.integration.live.test_recording import CALL, count, facts, hire_eight, nobody_looks, running, stored_call
-from tests.unit.service_base.test_keys import KEY, ring, token
+from tests.support.caller_tokens import KEY, ring, token
 
 
 async def test_a_call_whose_key_is_not_here_yet_waits_for_it_and_is_no_fault(
