@@ -7,10 +7,12 @@ service = await build(settings)     # for tests: store upgraded, keys loaded, ev
 from __future__ import annotations
 
 import asyncio
+import os
 import resource
 import signal
 import ssl
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -81,12 +83,15 @@ ROUTE_TABLES: Final[Sequence[RouteTable]] = (
     push_routes.routes,
 )
 #: the built pages
+#: of the service, as nice(1) has it; Asterisk is one before it
+NICENESS: Final = -10
 PAGES: Final = Path(__file__).parent / "frontend" / "dist"
 
 
 async def serve(settings: Settings, ready: Callable[[], None] | None = None, *, record_ami: Path | None = None) -> None:
     """Run the service until SIGTERM or SIGINT. `ready`: called when its pages and every PBX answer."""
     allow_many_files()
+    come_first()
     service = await build(settings, record_ami=record_ami)
     read_rules(settings.line.country)
     loop = asyncio.get_running_loop()
@@ -99,6 +104,15 @@ def allow_many_files() -> None:
     """As many descriptors as the machine allows: a shell's own 1,024 are used up by the pages of 300 listeners."""
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def come_first() -> None:
+    """Before whatever else the machine does, where that is allowed: a phone rings, and its listener waits for the case.
+
+    Behind Asterisk alone (pbx/process.py): voices come before everything.
+    """
+    with suppress(PermissionError):
+        os.setpriority(os.PRIO_PROCESS, 0, NICENESS)
 
 
 async def build(settings: Settings, *, record_ami: Path | None = None) -> Service:

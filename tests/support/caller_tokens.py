@@ -6,6 +6,8 @@ import base64
 
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
+from service.keys import CallerKeyRing
+
 KEY = "LabKey0123456789"
 
 
@@ -19,3 +21,11 @@ def token(number: str, *, key: str = KEY, key_id: str = "k1", nonce: str = "fa06
     call_key = base64.b64encode(_aes(key.encode(), nonce.encode()))[:16]
     padded = number.encode().ljust(-(-len(number) // 16) * 16, b"\0")
     return f"{key_id}.{nonce}.{base64.b64encode(_aes(call_key, padded)).decode()}"
+
+
+def ring(*keys: tuple[str, str]) -> CallerKeyRing:
+    """`keys`: id and key."""
+    made = CallerKeyRing()
+    for key_id, key in keys:
+        made.add(key_id, key)
+    return made

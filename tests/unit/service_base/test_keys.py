@@ -10,19 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.keys import CallerKeyRing, DataKey, Keyring, KeysError, Sealed, load_keyring, new_caller_key
+from service.keys import DataKey, Keyring, KeysError, Sealed, load_keyring, new_caller_key
 from service.keys.files import new_master_key, retire_all_but
 from service.keys.ring import sealed_by
-from tests.support.caller_tokens import KEY, token
+from tests.support.caller_tokens import KEY, ring, token
 
 KEYRING = Keyring(bytes(range(32)))
-
-
-def ring(*keys: tuple[str, str]) -> CallerKeyRing:
-    made = CallerKeyRing()
-    for key_id, key in keys:
-        made.add(key_id, key)
-    return made
 
 
 # --- sealing ----------------------------------------------------------------------------------------------------------
