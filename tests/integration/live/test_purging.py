@@ -22,6 +22,7 @@ from service.calls.use_cases import Archive, Recorded
 from service.keys import CallerKeyRing, Keyring
 from service.store.engine import Store
 from tests.integration.live.test_recording import facts
+from tests.support.tasks import end
 from tests.unit.pbx.test_journal import TOKEN, told
 
 BASE = 1_750_000_000.0
@@ -90,7 +91,7 @@ async def test_a_journal_that_cannot_be_written_is_told_once_and_tried_again(
                 await asyncio.sleep(0.05)
         assert (said + capsys.readouterr().out).count("journal-unpurged") == 1
     finally:
-        task.cancel()
+        await end(task)
 
 
 @pytest.fixture
@@ -105,8 +106,7 @@ async def recorder(
     made = Recorder(sqlite_store, archive, journal, live=list, announce=nobody_looks)
     task = asyncio.create_task(made.run())
     yield made
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
+    await end(task)
 
 
 async def heard(recorder: Recorder, at: float) -> None:
@@ -194,5 +194,4 @@ async def test_a_call_that_died_with_the_pbx_makes_no_place_safe_that_a_waiting_
         assert TOKEN in journal.read_bytes()[len(before) :], "who waits is still needed"
         assert (await committed(sqlite_store)).offset <= len(before)
     finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        await end(task)

@@ -40,6 +40,7 @@ from service.cases.use_cases import number_context
 from service.keys import CallerKeyRing, Keyring, KeysError
 from service.store.engine import Store
 from tests.support.caller_tokens import KEY, ring, token
+from tests.support.tasks import end
 from tests.unit.pbx.ami_frames import eventful_call
 
 CALL = "0f9c1f5e-0000-4000-8000-000000000001"
@@ -228,7 +229,7 @@ async def running(recorder: Recorder, work: Callable[[], Awaitable[None]]) -> No
     try:
         await asyncio.wait_for(work(), 30)
     finally:
-        task.cancel()
+        await end(task)
 
 
 async def test_the_recorder_stores_in_batches_and_remembers_a_safe_place(

@@ -38,6 +38,7 @@ from service.store.engine import Store
 from service.world import Line, World
 from tests.fakes.links import TakingLink
 from tests.integration.rights.records import NOW, TEAMS, Record, Registry
+from tests.support.tasks import end
 from tests.support.web import browser, serving
 from tests.unit.service_live.worlds import PBX, member, talking, waiting, world
 
@@ -175,7 +176,7 @@ async def open_house(
             await _told(house)
             yield house
         finally:
-            worker.cancel()
+            await end(worker)
 
 
 async def _hire(

@@ -23,6 +23,7 @@ from service.calls.recorder import Recorder
 from service.calls.use_cases import Archive, Recorded
 from service.keys import CallerKeyRing, Keyring
 from service.store.engine import Store
+from tests.support.tasks import end
 from tests.unit.pbx.ami_frames import Wire
 
 BEGAN = 1_795_301_760
@@ -170,7 +171,7 @@ async def test_nothing_is_compared_before_the_journal_was_read(
                 await asyncio.sleep(0.02)
         assert books.differences == {}
     finally:
-        task.cancel()
+        await end(task)
 
 
 async def test_a_queue_log_that_cannot_be_read_ends_nothing(
@@ -188,7 +189,7 @@ async def test_a_queue_log_that_cannot_be_read_ends_nothing(
         await asyncio.sleep(0.2)
         assert (said + capsys.readouterr().out).count("books-unchecked") == 1
     finally:
-        task.cancel()
+        await end(task)
 
 
 # --- the journal ------------------------------------------------------------------------------------------------------
@@ -210,7 +211,7 @@ async def replayed(recorder: Recorder) -> None:
     recorder.offer([PbxConnected(pbx="pbx1", at=float(BEGAN), version="22.10.1")])
     task = asyncio.create_task(recorder.run())
     await asyncio.wait_for(recorder.settled(), 30)
-    task.cancel()
+    await end(task)
 
 
 def a_recorder(store: Store, archive: Archive, journal: Path, live: Sequence[str] = ()) -> Recorder:

@@ -17,6 +17,7 @@ from service.audit.use_cases import Act, append
 from service.keys import Keyring
 from service.store.engine import Store
 from tests.integration.store.conftest import NOW
+from tests.support.tasks import end
 
 _REST = "at, account_id, action, subject, subject_id, hash"
 
@@ -258,8 +259,7 @@ async def test_half_a_line_that_a_power_cut_left_is_no_damage_and_goes_at_the_ne
     task = asyncio.create_task(keeper.run())
     while len(anchors.read(file, keyring)) < 2:  # tidied, then noted again: this process had not yet
         await asyncio.sleep(0.01)
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
+    await end(task)
     # Cancelled in the middle of its writing it notes the same once more: no harm.
     assert {anchor.seq for anchor in anchors.read(file, keyring)} == {1}
 

@@ -20,6 +20,7 @@ from service.store.key_watch import KeyWatch
 from service.store.model import KeyHolder
 from service.store.rotation import rotate, status
 from service.store.secrets import open_keys
+from tests.support.tasks import end
 
 
 def exposed(copy: Path, key: bytes) -> None:
@@ -75,7 +76,7 @@ async def test_a_process_that_cannot_read_the_new_key_is_waited_for_and_takes_it
             after = await rotate(sqlite_store, ours, here, tell=copy, wait_seconds=20)
             assert theirs.known[0] == after.seals != old[:8]
         finally:
-            watching.cancel()
+            await end(watching)
             await asyncio.gather(watching, return_exceptions=True)
 
 

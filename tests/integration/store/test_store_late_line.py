@@ -16,6 +16,7 @@ from service.calls.recorder import Recorder
 from service.calls.use_cases import Archive, Recorded
 from service.keys import CallerKeyRing, Keyring
 from service.store.engine import Store
+from tests.support.tasks import end
 from tests.unit.pbx.ami_frames import Wire
 
 BEGAN = 1_795_301_760.0
@@ -70,7 +71,7 @@ async def test_a_call_whose_beginning_is_written_after_the_journal_was_read_gets
         await heard.settled()
         assert (await a_record(store)).ended_by is EndedBy.CALLER
     finally:
-        task.cancel()
+        await end(task)
 
 
 @pytest.mark.parametrize("lines", [[], [b"{}\n"]])
@@ -97,4 +98,4 @@ async def test_a_beginning_that_is_nowhere_is_not_looked_for_for_ever(
         assert heard.replays == 1 + recorder.LATE_LINES_TRIES
         assert heard.complete
     finally:
-        task.cancel()
+        await end(task)

@@ -19,6 +19,7 @@ from service.store.engine import Store
 from tests.integration.store.conftest import NOW, Hire
 from tests.support.caller_tokens import KEY, token
 from tests.support.contacts import open_contact
+from tests.support.tasks import end
 
 NUMBER = "+33639980101"
 
@@ -32,7 +33,7 @@ async def told(store: Store, keyring: Keyring) -> AsyncIterator[tuple[Lookup, as
     lookup.tell = lambda _question, known: answers.put_nowait(known)
     task = asyncio.create_task(lookup.run())
     yield lookup, answers
-    task.cancel()
+    await end(task)
 
 
 async def shown_on_the_trail(store: Store) -> int:
