@@ -40,7 +40,7 @@ exec </dev/null >>"$log" 2>&1
 cd "$data"
 umask 027
 ulimit -n "$files"
-renice -n -11 -p "$$" >/dev/null 2>&1 || true # voices come first, where that is allowed
+renice -n -11 -p "$$" >/dev/null 2>&1 || true # voices before other programs, where that is allowed
 exec "$@"
 """
 

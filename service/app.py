@@ -82,9 +82,9 @@ ROUTE_TABLES: Final[Sequence[RouteTable]] = (
     listener_routes.routes,
     push_routes.routes,
 )
-#: the built pages
-#: of the service, as nice(1) has it; Asterisk is one before it
+#: of the service, as nice(1) has it: as of Asterisk (pbx/process.py), about
 NICENESS: Final = -10
+#: the built pages
 PAGES: Final = Path(__file__).parent / "frontend" / "dist"
 
 
@@ -107,9 +107,9 @@ def allow_many_files() -> None:
 
 
 def come_first() -> None:
-    """Before whatever else the machine does, where that is allowed: a phone rings, and its listener waits for the case.
+    """With Asterisk before what else the machine does, where that is allowed: a phone rings, its listener looks here.
 
-    Behind Asterisk alone (pbx/process.py): voices come before everything.
+    Where the kernel gives each session its share (autogroup), or each unit, this counts within that share alone.
     """
     with suppress(PermissionError):
         os.setpriority(os.PRIO_PROCESS, 0, NICENESS)

@@ -149,11 +149,13 @@ def _heard(facts: list[Told]) -> list[Told]:
     Asterisk connects a caller with a leg that hung up while it was asked to press 1: for a millisecond or two, or not
     at all, by chance.
     """
-    if len(facts) < 2 or facts[-1].what != "ended" or facts[-2].what != "answered":
+    steps = [step for step in in_order(facts) if step.key != ("ended", PRESUMED)]
+    if [step.what for step in steps[-2:]] != ["answered", "ended"]:
         return facts
-    answer, end = facts[-2:]
-    unheard = end.detail["by"] in {EndedBy.LISTENER, EndedBy.CENTRE} and end.at - answer.at < _NO_SPEECH
-    return [*facts[:-2], end] if unheard else facts
+    answer, end = steps[-2:]
+    by_a_person = end.detail["by"] in {EndedBy.LISTENER, EndedBy.CENTRE}
+    unheard = by_a_person and abs(end.at - answer.at) < _NO_SPEECH  # a clock that was set back makes it less than none
+    return [fact for fact in facts if fact is not answer] if unheard else facts
 
 
 #: a quarter of a packet of speech

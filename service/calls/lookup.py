@@ -22,6 +22,8 @@ from service.store.engine import Store
 
 #: questions (or shown offers) that may wait; a question that finds no room is asked again by the next tick
 QUEUE_LIMIT: Final = 512
+#: offers in one transaction: others wait for the trail meanwhile
+AUDITS_AT_ONCE: Final = 50
 _PAUSE_AFTER_FAILURE_SECONDS: Final = 0.2
 
 _log = structlog.get_logger(__name__)
@@ -42,6 +44,7 @@ class Shown:
 
     account_id: int
     known: Known
+    at: datetime
 
 
 async def caller_of(session: AsyncSession, number_index: str, *, account_id: int | None, call_id: str) -> KnownCaller:
@@ -72,7 +75,7 @@ class Lookup:
     def shown(self, account_id: int, known: Known) -> None:
         """An offer with cases was shown."""
         try:
-            self._shown.put_nowait(Shown(account_id, known))
+            self._shown.put_nowait(Shown(account_id, known, datetime.now(UTC)))
         except asyncio.QueueFull:
             _log.error("an offer that was shown is not on the audit trail", action="audit-lost", account_id=account_id)
 
@@ -95,14 +98,15 @@ class Lookup:
     async def _audit_all(self) -> None:
         while True:
             items = [await self._shown.get()]
-            while not self._shown.empty():
+            while len(items) < AUDITS_AT_ONCE and not self._shown.empty():
                 items.append(self._shown.get_nowait())
-            try:
-                await self._audit(items)
-            except Exception as error:
-                await _pause_after("what was shown is not on the audit trail yet", "audit-delayed", error)
-                for item in items:
-                    self.shown(item.account_id, item.known)
+            while True:
+                try:
+                    await self._audit(items)
+                except Exception as error:
+                    await _pause_after("what was shown is not on the audit trail yet", "audit-delayed", error)
+                else:
+                    break
 
     async def _answer(self, question: Question) -> KnownCaller:
         index = self.index_of(question.token)
@@ -114,9 +118,7 @@ class Lookup:
     async def _audit(self, items: Sequence[Shown]) -> None:
         async with self._store.transaction() as session:
             for item in items:
-                await cases.audit_offer(
-                    session, self._keyring, item.known, account_id=item.account_id, at=datetime.now(UTC)
-                )
+                await cases.audit_offer(session, self._keyring, item.known, account_id=item.account_id, at=item.at)
 
     def index_of(self, token: str) -> str | None:
         """Blind index of the caller's number; None for an anonymous caller."""

@@ -127,7 +127,8 @@ async def _contacts(session: AsyncSession, archive: Archive, touched: Sequence[T
         for row, _ in touched:
             if row.call_id in in_its_case:
                 row.number = None  # it lies in the case alone now, under that case's key, and is erased with it
-    ends = {row.call_id: row.ended_at for row, fresh in touched if fresh and row.answered_at and row.ended_at}
+    # also of a call whose answer nobody heard: its contact is there
+    ends = {row.call_id: row.ended_at for row, fresh in touched if fresh and row.ended_at is not None}
     await cases.end_contacts(session, archive.pbx, ends)
     return opened_for
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Select, bindparam, delete, func, or_, select, update
+from sqlalchemy import Select, and_, bindparam, delete, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from service.accounts.model import Account
@@ -213,7 +213,7 @@ async def last_answers(session: AsyncSession, account_ids: Collection[int]) -> d
 
 
 async def join(session: AsyncSession, joined: Sequence[Joined], latest: Mapping[int, datetime]) -> None:
-    """Note answers, in the order in which they were given; each ends the listener's earlier contacts.
+    """Note answers, each listener's in the order in which they were given; each ends their earlier contacts.
 
     `latest`: when a listener answered last, of what was known before; an answer before it is in contact no more. The
     same listener may come back to the same call; an answer that is known already changes nothing.
@@ -245,7 +245,10 @@ _RELEASE_EARLIER: Final = (
     .where(
         _PARTICIPANTS.c.account_id == bindparam("account"),
         _PARTICIPANTS.c.released_at.is_(None),
-        _PARTICIPANTS.c.joined_at <= bindparam("at"),
+        or_(
+            _PARTICIPANTS.c.joined_at < bindparam("at"),
+            and_(_PARTICIPANTS.c.joined_at == bindparam("at"), _PARTICIPANTS.c.contact_id < bindparam("contact")),
+        ),
         _PARTICIPANTS.c.contact_id != bindparam("contact"),
     )
     .values(released_at=bindparam("at"))

@@ -127,8 +127,12 @@ async def _drafts(session: AsyncSession, keyring: Keyring, pbx: str, answers: Se
 async def _join(session: AsyncSession, contacts: Mapping[str, Contact], answers: Sequence[Answer]) -> None:
     """An answer told late, after the listener took another call, does not bring them back into contact."""
     joined = sorted(
-        (Joined(contacts[answer.call_id].id, answer.account_id, answer.at) for answer in answers if answer.account_id),
-        key=lambda join: join.at,
+        (
+            Joined(contacts[answer.call_id].id, answer.account_id, answer.at)
+            for answer in answers
+            if answer.account_id is not None
+        ),
+        key=lambda join: (join.account_id, join.at),  # always in order, so that no two wait for each other
     )
     if joined:
         latest = await queries.last_answers(session, {join.account_id for join in joined})

@@ -31,7 +31,7 @@ from service.accounts.use_cases import make_account
 from service.calls import queries, use_cases
 from service.calls import recorder as recording
 from service.calls.fold import instant
-from service.calls.model import Call, NumberKind, Result, StoredFact
+from service.calls.model import Call, NumberKind, Reason, Result, StoredFact
 from service.calls.numbers import CallerNumbers
 from service.calls.recorder import Recorder
 from service.calls.use_cases import Archive, Recorded
@@ -116,6 +116,20 @@ async def test_each_order_of_batches_and_each_repetition_gives_the_same_record(
     async with store.reading() as session:
         ended = await session.scalar(select(func.count()).where(Contact.ended_at == instant(1_750_000_900.0)))
     assert ended == 24
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+async def test_the_contact_of_an_answer_that_nobody_heard_is_over_too(
+    store: Store, archive: Archive, account_id: int, at_once: bool
+) -> None:
+    entered, queued, answered, ended = facts(account_id)
+    gone = [answered, replace(ended, at=answered.at + 0.001)]
+    for batch in [[entered, queued, *gone]] if at_once else [[entered, queued, answered], gone[1:]]:
+        await store_batch(store, archive, batch)
+    call = await stored_call(store)
+    assert (call.result, call.reason, call.answered_at) == (Result.FAULT, Reason.ENDED_UNHEARD, None)
+    async with store.reading() as session:
+        assert await session.scalar(select(Contact.ended_at)) == instant(answered.at + 0.001)
 
 
 async def test_facts_and_all_that_follows_are_committed_together_or_not_at_all(

@@ -188,6 +188,20 @@ async def test_an_answer_that_is_told_after_a_later_one_brings_nobody_back(
     assert now.released_at is None
 
 
+async def test_of_two_answers_in_one_instant_the_listener_is_still_in_one(
+    store: Store, keyring: Keyring, hire: Hire
+) -> None:
+    lise = await hire("lise", Role.LISTENER)
+    answers = [
+        use_cases.Answer(call_id=call, account_id=lise.account_id, number=None, line=LINE, at=NOW)
+        for call in ("call-1", "call-2")
+    ]
+    async with store.transaction() as session:
+        opened = await use_cases.open_contacts(session, keyring, "pbx1", answers)
+    found = [await participants(store, one.contact_id) for one in opened]
+    assert [row.released_at for (row,) in found] == [NOW, None]
+
+
 async def test_batches_told_by_many_processes_at_once_make_each_contact_once(
     store: Store, keyring: Keyring, hire: Hire
 ) -> None:

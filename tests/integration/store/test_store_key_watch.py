@@ -77,7 +77,6 @@ async def test_a_process_that_cannot_read_the_new_key_is_waited_for_and_takes_it
             assert theirs.known[0] == after.seals != old[:8]
         finally:
             await end(watching)
-            await asyncio.gather(watching, return_exceptions=True)
 
 
 async def _is_there(store: Store) -> None:

@@ -274,6 +274,8 @@ HOW_CALLS_END: list[tuple[list[CallFact], tuple[Result, Reason]]] = [
 #: records from before the list of exits took these for conversations
 IN_AN_INSTANT: list[tuple[list[CallFact], tuple[Result, Reason]]] = [
     ([*WAITED, at_the_centre(1099.996), ended(9, by=EndedBy.CENTRE)], (Result.FAULT, Reason.ENDED_UNHEARD)),
+    ([*WAITED, rung(4711), at_the_centre(1099.996), ended(9, by=EndedBy.CENTRE)], (Result.FAULT, Reason.ENDED_UNHEARD)),
+    ([*WAITED, at_the_centre(1300.0), ended(9, by=EndedBy.CENTRE)], (Result.CENTRE, Reason.CENTRE_ENDED)),
     ([*WAITED, at_the_centre(1099.994), ended(9, by=EndedBy.CENTRE)], (Result.CENTRE, Reason.CENTRE_ENDED)),
     ([*WAITED, at_the_centre(1099.999), ended(9)], (Result.CENTRE, Reason.CALLER_ENDED)),
     ([*TALKED, at_the_centre(1099.999), ended(9, by=EndedBy.CENTRE)], (Result.ANSWERED, Reason.CENTRE_ENDED)),
