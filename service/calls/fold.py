@@ -138,7 +138,7 @@ def fold(facts: Iterable[Told]) -> Record:
 def _once(facts: Iterable[Told]) -> list[Told]:
     """Each fact once, whatever the order in which they were seen."""
     by_key: dict[tuple[str, int], Told] = {}
-    for fact in sorted(facts, key=lambda fact: (fact.ordinal, fact.at)):
+    for fact in sorted(facts, key=lambda fact: (fact.ordinal, fact.at, fact.what)):
         by_key.setdefault(fact.key, fact)
     return list(by_key.values())
 

@@ -91,7 +91,8 @@ class Lookup:
             try:
                 self.tell(question, await self._answer(question))
             except Exception as error:
-                await _pause_after("a caller could not be looked up", "lookup-failed", error)
+                _log.warning("a caller could not be looked up", action="lookup-failed", error=type(error).__name__)
+                await asyncio.sleep(_PAUSE_AFTER_FAILURE_SECONDS)
             finally:
                 self._asked.discard(question)
 
@@ -104,7 +105,9 @@ class Lookup:
                 try:
                     await self._audit(items)
                 except Exception as error:
-                    await _pause_after("what was shown is not on the audit trail yet", "audit-delayed", error)
+                    name = type(error).__name__
+                    _log.warning("what was shown is not on the audit trail yet", action="audit-delayed", error=name)
+                    await asyncio.sleep(_PAUSE_AFTER_FAILURE_SECONDS)
                 else:
                     break
 
@@ -126,11 +129,6 @@ class Lookup:
         if opened.kind is not NumberKind.GIVEN or opened.number is None:
             return None
         return self._keyring.blind_index(opened.number)
-
-
-async def _pause_after(what: str, action: str, error: Exception) -> None:
-    _log.warning(what, action=action, error=type(error).__name__)
-    await asyncio.sleep(_PAUSE_AFTER_FAILURE_SECONDS)
 
 
 def _to_nobody(_question: Question, _known: KnownCaller) -> None:
