@@ -28,7 +28,7 @@ test: setup-dev check ## everything: check, unit, replay, integration, config, a
 	@$(BIN)/python -m pytest -q -n 4 --dist worksteal -m "not alone" $(ARGS)
 	@$(BIN)/python -m pytest -q -m alone $(ARGS)
 
-withdrawals: setup-dev ## 1,000 callers are withdrawn at the very instant of an answer: nobody torn, nobody lost (about two minutes)
+withdrawals: setup-dev ## 1,000 callers are withdrawn at the very instant of an answer: nobody torn, nobody lost (about nine minutes)
 	@ECOUTE_WITHDRAWALS=1000 $(BIN)/python -m pytest -q -s tests/asterisk/test_withdrawals.py $(ARGS)
 
 check: setup-dev ## format, lint, types, import arrows, dialplan, no-cap and recording checks
