@@ -6,6 +6,7 @@ import os
 import re
 import tempfile
 from pathlib import Path
+from typing import NamedTuple
 
 from pbx.errors import SetupError
 
@@ -22,10 +23,17 @@ def value(text: str, what: str) -> str:
     return text.replace(";", "\\;")
 
 
-def matching(pattern: re.Pattern[str], text: str, what: str) -> str:
-    """`text` if all of it fits the pattern, so that it may stand as a name, a number or an address."""
-    if not pattern.fullmatch(text):
-        raise _refused(what, f"something of the form {pattern.pattern}")
+class Form(NamedTuple):
+    """What a name, a number or an address may look like. `like`: the same in words, after "Give"."""
+
+    pattern: str
+    like: str
+
+
+def matching(form: Form, text: str, what: str) -> str:
+    """`text` if all of it has the form, so that it may stand as it is."""
+    if not re.fullmatch(form.pattern, text):
+        raise _refused(what, form.like)
     return text
 
 

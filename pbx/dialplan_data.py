@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from pbx.settings_data import Keys, between, like
+
 
 class Place(NamedTuple):
     """`module`: that brings it, empty for Asterisk's core. `contexts`: where it may stand, empty: in all.
@@ -32,13 +34,15 @@ APPLICATIONS: dict[str, Place] = {
     **_FLOW,
     "GotoIfTime": at("", "hours"),
     "ExecIf": at("app_exec"),
-    "Wait": at(""),
-    "Answer": at("", "entry", "listeners"),
+    # seconds; nobody who waits for a person waits for a clock
+    "Wait": at("", args=r"[0-3](\.[0-9]{1,2})?"),
+    "Answer": at("", "entry", "listeners", args="i?"),
     "Ringing": at("", "entry"),
     "Hangup": at("", "closed", "after", "overflow", "listeners", "full"),
     "Log": at("app_verbose", "from-trunk", "full"),
-    "Playback": at("app_playback", "entry", "closed", "lost", "overflow", "listeners"),
-    "Read": at("app_read", "overflow", "centre-person"),
+    "Playback": at("app_playback", "entry", "closed", "lost", "overflow", "listeners", args=r"[a-z-]+"),
+    # one or two digits, asked for once, a few seconds
+    "Read": at("app_read", "overflow", "centre-person", args=r"(KEYED|PRESSED),[a-z-]*,[12],,1,[1-9]"),
     "Queue": at("app_queue", "waiting", "overflow"),
     "Dial": at("app_dial", "lost", "overflow"),
     "PauseQueueMember": at("app_queue", "hold-listener"),
@@ -122,6 +126,26 @@ CONTEXTS: dict[str, frozenset[str]] = {
         "step": "guard closed waiting connected lost overflow centre-person ended after",
     }.items()
 }
+#: context → its extension (empty: all) that is entered by Gosub, as a hangup handler or on a leg, and left by Return.
+#: Return anywhere else hangs up, and so does Return where one came by Goto.
+SUBROUTINES = {
+    "numbers": "",
+    **dict.fromkeys(
+        (
+            "guard", "hours", "full", "pbx-decides", "member", "ring-ends", "connected", "hold-listener", "leg-ends",
+            "leg-cause", "outbound", "centre-person", "ended", "step",
+        ),
+        "s",
+    ),
+}  # fmt: skip
+#: context → the only condition under which one goes there
+ENTERED_WHEN = {"closed": '$["${OPEN}" = "0"]', "full": "$[${FULL} = 1]"}
+#: context that a call enters by itself → its extensions: any number from the carrier, one word from a listener's phone
+EXTENSIONS = {"from-trunk": {"_[+0-9]!"}, "listeners": {"ready"}}
+#: context → all that it may do, line by line as `exten(label) Application(arguments)`
+SHAPES = {
+    "hours": r"s Set\(OPEN=0\)\n(s GotoIfTime\([^?\n]+\?open\)\n)*s Return\(\)\ns\(open\) Set\(OPEN=1\)\ns Return\(\)"
+}
 
 
 class Ending(NamedTuple):
@@ -153,6 +177,13 @@ OWN_PHONES = {"listeners"}
 OWN_LEGS = {"centre-person"}
 WAITS_FOR_DIGITS = {"Read", "WaitExten", "Background", "DISA", "Directory", "Authenticate"}
 
+#: context → the only queue that Queue() names there; one that is written out must be in queues.conf
+QUEUE_NAMES = {"waiting": "national", "overflow": "${CENTRE_QUEUE}"}
+#: context → whom Dial() calls there, and for how long
+DIALS = {
+    "lost": ("${LISTENER}", "${LEFT}"),
+    "overflow": ("PJSIP/${CENTRE_NUMBER}@${OUTBOUND_ENDPOINT}", "${CENTRE_RING}"),
+}
 QUEUE_OPTIONS, DIAL_OPTIONS = frozenset("ciIbBm"), frozenset("giImbBU")
 QUEUE_STATUS = ("TIMEOUT", "FULL", "JOINEMPTY", "LEAVEEMPTY", "JOINUNAVAIL", "LEAVEUNAVAIL", "CONTINUE", "WITHDRAW", "")
 #: context → the only time-out of Queue() there: a round of a loop that comes back
@@ -163,6 +194,117 @@ CHANNEL_ITEMS = {"accountcode", "language", "hangup_handler_push"}
 READ_BY_ASTERISK = (
     r"LIMIT_\w+|DIAL_BRIDGE\w*|QUEUE_(MAX|MIN|RAISE)_PENALTY|EXITCONTEXT|ABSTIMEOUT|DYNAMIC_\w+|BRIDGE_\w+|"
     r"GOTO_ON_BLINDXFR|TRANSFER_CONTEXT|FORWARD_CONTEXT|ATTENDED_TRANSFER_\w+|BLINDTRANSFER|PARKING\w*|MONITOR_\w+|"
-    r"MIXMONITOR_\w+|TOUCH_\w+|VM_\w+|AJ_\w+|MACRO_\w+|SPYGROUP|TIMEOUT|FORCED_DIALPLAN|QUEUE_PRIORITY"
+    r"MIXMONITOR_\w+|TOUCH_\w+|VM_\w+|AJ_\w+|MACRO_\w+|SPYGROUP|TIMEOUT|FORCED_DIALPLAN|QUEUE_PRIORITY|"
+    r"GOSUB_RESULT|OUTBOUND_GROUP\w*"
 )
+#: Functions that Set() may write: `Set(FUNCTION(item)=…)`.
+WRITTEN = {"CALLERID", "CHANNEL", "CONNECTEDLINE", "GROUP", "REDIRECTING"}
+_NOW = "$[${EPOCH} - (0${CLOCK_SET})]"
+_NOW_EXACT = "${STRFTIME(,,%s.%3q)} - (0${CLOCK_SET})"
+#: Variables on whose value it hangs whether, when and by whom a call is ended or led on: context → the only values.
+DECIDES: dict[str, dict[str, tuple[str, ...]]] = {
+    "ARRIVED": {"guard": (_NOW,)},
+    "CALLER_LEG": {"guard": ("${CHANNEL(uniqueid)}",)},
+    "CALL_ID": {"guard": ("${UUID()}",)},
+    "CAUSE": {"leg-cause": ('$[0${IF($["${LEG_CAUSE}" != ""]?${LEG_CAUSE}:${HANGUPCAUSE})} + 0]',)},
+    "CENTRE_NUMBER": {"overflow": ("${FILTER(0-9+,${DB(centre/${CENTRE}/telephone)})}",)},
+    "CENTRE_QUEUE": {"overflow": ("${FILTER(-a-z0-9,${DB(centre/${CENTRE}/queue)})}",)},
+    "CONNECTED_AT": {"connected": (f"$[{_NOW_EXACT}]",)},
+    "ENDED_BY": {
+        "guard": ("",), "closed": ("closed",), "full": ("full",), "after": ("listener",), "overflow": ("centre",),
+        "ended": ("system", "caller", "${person}"),
+    },
+    "FULL": {"from-trunk": ("$[${GROUP_COUNT(callers@line)} > ${CALLERS_MOST}]",)},
+    # what Asterisk does with a leg after the gosub of Queue and Dial: CONTINUE lets the leg go and keeps the caller,
+    # anything else ends or moves the caller
+    "GOSUB_RESULT": {"centre-person": ("CONTINUE",)},
+    "LEFT": {
+        "waiting": ("$[${OVERFLOW_AFTER} + 1 - (${EPOCH} - (0${CLOCK_SET}) - ${WAITING_SINCE})]",),
+        "lost": ("$[${GRACE} - (${EPOCH} - (0${CLOCK_SET}) - ${LOST_AT})]", "${GRACE}"),
+    },
+    "LEG_CAUSE": {"connected": ("",), "centre-person": ("",), "leg-cause": ("",), "leg-ends": ("${HANGUPCAUSE}",)},
+    "LISTENER": {"connected": ("PJSIP/${CHANNEL(endpoint)}",), "centre-person": ("${centre}",)},
+    "LISTENER_CHANNEL": {
+        "connected": ("${CHANNEL}",), "centre-person": ("${CHANNEL}",),
+        "waiting": ("",), "lost": ("",), "overflow": ("",),
+    },
+    "LISTENER_KIND": {"connected": ("${LISTENER_KIND}",), "centre-person": ("centre",)},
+    "OPEN": {"entry": ("1",), "hours": ("0", "1")},
+    "PERSON": {"overflow": ("",), "centre-person": ("1",)},
+    "QUEUESTATUS": {"waiting": ("",)},
+    "QUEUE_NOW": {"waiting": ("national",), "lost": ("return",), "overflow": ("${CENTRE_QUEUE}",)},
+    "QUEUE_PRIO": dict.fromkeys(("waiting", "overflow"), ("$[2147483647 - ${ARRIVED}]",)),
+    "ROUND": {"waiting": ("${QUEUE_ROUND}", "${LEFT}", "10", "3")},
+    "STAGE": {
+        "guard": ("entry",), "closed": ("closed",), "waiting": ("waiting",), "lost": ("lost",),
+        "overflow": ("overflow",), "connected": ("talking",), "centre-person": ("talking",),
+    },
+    "TALKED": {"after": (f"$[{_NOW_EXACT} - 0${{CONNECTED_AT}}]",)},
+}  # fmt: skip
+#: application → context → what must have been set before it, so that nothing of an earlier try is taken for this one's
+SET_BEFORE: dict[str, dict[str, tuple[str, ...]]] = {
+    "Queue": dict.fromkeys(("waiting", "overflow"), ("QUEUE_PRIO=$[2147483647 - ${ARRIVED}]", "LISTENER_CHANNEL=")),
+    "Dial": {"lost": ("LISTENER_CHANNEL=",), "overflow": ("PERSON=",)},
+}
+#: The others, which only tell or remember: in which contexts each is set. What is in neither is a finding: Asterisk's
+#: applications read more variables than anybody has listed.
+REMEMBERS: dict[str, frozenset[str]] = {
+    name: frozenset(contexts.split())
+    for name, contexts in {
+        "AGAIN": "lost",
+        "ASKED_AT": "centre-person",
+        "ASKED_FOR": "centre-person",
+        "CALLER_TOKEN": "guard",
+        "CALL_KEY": "guard",
+        "CENTRE": "overflow",
+        "CENTRE_KNOWN": "overflow",
+        "DB_RESULT": "guard",
+        "DELIVERED": "from-trunk",
+        "DEPARTMENT": "overflow",
+        "DIGITS": "guard",
+        "HEARTBEAT_SEEN": "pbx-decides",
+        "LETTERS": "guard",
+        "LINE": "from-trunk numbers",
+        "LOOKS": "leg-cause",
+        "LOOK_SOON": "waiting pbx-decides",
+        "LOST_AT": "lost",
+        "NONCE": "guard",
+        "OVERFLOWED_AT": "overflow",
+        "OVERFLOW_BY": "waiting pbx-decides",
+        "OVERFLOW_TARGET": "waiting pbx-decides overflow",
+        "OWN_REASON": "connected",
+        "PHONE": "lost",
+        "QUEUE_WITHDRAW_INFO": "waiting",
+        "RANG": "guard ring-ends",
+        "REFUSED": "overflow",
+        "ROUND_BEGAN": "waiting",
+        "STALE_SOURCE": "leg-cause",
+        "STEP": "guard step",
+        "STEP_AT": "step",
+        "STEP_DETAIL": "step",
+        "STEP_WHAT": "step",
+        "TAKEN": "connected",
+        "WAITING_SINCE": "waiting",
+        "centre": "centre-person",
+        "meant": "ended",
+        "n": "step",
+        "now": "pbx-decides",
+        "person": "ended",
+        "queue": "connected",
+        "source": "ring-ends",
+    }.items()
+}
+#: [globals]: each must be there, none beside them. CALLERS_MOST: as many as the audio ports of rtp.conf carry.
+GLOBALS: Keys = {
+    "OVERFLOW_AFTER": between(5, 10**9, required=True),
+    "OVERFLOW_AGAIN": between(30, 10**9, required=True),
+    "GRACE": between(0, 120, required=True),
+    "CENTRE_RING": between(5, 120, required=True),
+    "PRESS_ONE": between(5, 60, required=True),
+    "QUEUE_ROUND": between(5, 300, required=True),
+    "CALLERS_MOST": between(100, 16_384, required=True),
+    "LINE_LANGUAGE": like("fr|en", "fr or en"),
+    "OUTBOUND_ENDPOINT": like("trunk|", "trunk, or nothing"),
+    "OUTBOUND_CALLER_ID": like(r"(\+?[0-9]{2,15})?", "the line's number, or nothing"),
+}
 EXTENSIONS_GENERAL = {"static": "yes", "writeprotect": "yes", "autofallthrough": "yes", "clearglobalvars": "no"}

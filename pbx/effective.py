@@ -15,10 +15,12 @@ from pathlib import Path
 
 #: what Asterisk takes of a line, and of includes within includes
 _LINE_LIMIT, _INCLUDE_LEVELS = 8190, 10
+#: what Asterisk takes for blank (ast_strip): no letter of another alphabet that only looks so
+BLANKS = "".join(map(chr, range(1, 33)))
 _SECTION = re.compile(r"\[([^\]]*)\](?:\(([^)]*)\).*)?")
-_DIRECTIVE = re.compile(r"#(\S*)\s*(.*)", re.DOTALL)
-_PRIORITY = re.compile(r"\s*(\w+)\s*(?:\+(\d+))?\s*(?:\(([^)]*)\))?\s*(?:\+(\d+))?\s*,\s*(.*)$", re.DOTALL)
-_APPLICATION = re.compile(r"([A-Za-z_]\w*)\s*(?:\((.*)\))?$", re.DOTALL)
+_DIRECTIVE = re.compile(r"#(\S*)\s*(.*)", re.DOTALL | re.ASCII)
+_PRIORITY = re.compile(r"\s*(\w+)\s*(?:\+(\d+))?\s*(?:\(([^)]*)\))?\s*(?:\+(\d+))?\s*,\s*(.*)$", re.DOTALL | re.ASCII)
+_APPLICATION = re.compile(r"([A-Za-z_]\w*)\s*(?:\((.*)\))?$", re.DOTALL | re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +114,7 @@ class _Reader:
         file = str(path.relative_to(self.etc)) if path.is_relative_to(self.etc) else str(path)
         self.files.append(path)
         here = self.current
-        for line, text in _lines(file, path.read_text(errors="replace")):
+        for line, text in _lines(file, path.read_bytes().decode(errors="replace")):
             if text.startswith("["):
                 here = self._section(text, file, line)
             elif text.startswith("#"):
@@ -122,7 +124,7 @@ class _Reader:
 
     def _directive(self, text: str, file: str, line: int, level: int) -> None:
         match = _DIRECTIVE.match(text)
-        word, target = (match[1].casefold(), match[2].strip()) if match else ("", "")
+        word, target = (match[1].casefold(), match[2].strip(BLANKS)) if match else ("", "")
         if word == "exec":
             raise Unreadable(file, line, "#exec runs a program", "dangerous")
         if word not in {"include", "tryinclude"} or not target:
@@ -135,6 +137,10 @@ class _Reader:
         match = _SECTION.match(text)
         if not match:
             raise Unreadable(file, line, "a section without its closing bracket")
+        if not match[1].isascii():
+            raise Unreadable(
+                file, line, "a section's name with a letter beyond ASCII, which may only look like another"
+            )
         section = Section(match[1], file, line)
         for option in match[2].split(",") if match[2] is not None else []:
             if option == "!":
@@ -201,11 +207,11 @@ def split(text: str, separator: str = ",") -> list[str]:
         quoted ^= letter == '"'
         depth += (letter in "([{") - (letter in ")]}") if not quoted else 0
         if letter == separator and depth == 0 and not quoted:
-            parts.append(current.strip())
+            parts.append(current.strip(BLANKS))
             current = ""
         else:
             current += letter
-    return [*parts, current.strip()]
+    return [*parts, current.strip(BLANKS)]
 
 
 def options(text: str) -> dict[str, str]:
@@ -217,8 +223,10 @@ def _context(section: Section, plan: Plan) -> None:
     exten, last = "", 0
     for setting in section.settings:
         key = setting.key.casefold()
+        if not setting.value.isascii():
+            raise Unreadable(setting.file, setting.line, "a letter beyond ASCII, which may only look like another")
         if key == "exten":
-            exten, comma, rest = (part.strip() for part in setting.value.partition(","))
+            exten, comma, rest = (part.strip(BLANKS) for part in setting.value.partition(","))
             if not comma or not exten:
                 raise Unreadable(setting.file, setting.line, "not an extension")
         elif key.startswith("same"):
@@ -241,7 +249,7 @@ def _priority(plan: Plan, at: tuple[str, str, int], rest: str, setting: Setting)
         raise Unreadable(setting.file, setting.line, "not a priority")
     word, label = match[1].casefold(), match[3] or ""
     if word == "hint":
-        return Priority(setting.file, setting.line, context, exten, label, "hint", match[5].strip(), 0)
+        return Priority(setting.file, setting.line, context, exten, label, "hint", match[5].strip(BLANKS), 0)
     if word in {"n", "next"}:
         number = last + 1
     elif word in {"s", "same"}:
@@ -253,11 +261,11 @@ def _priority(plan: Plan, at: tuple[str, str, int], rest: str, setting: Setting)
             (p.number for p in plan.priorities if (p.context, p.exten, p.label) == (context, exten, match[1])), 0
         )
     number += int(match[2] or match[4] or 0)
-    call = _APPLICATION.match(match[5].strip())
+    call = _APPLICATION.match(match[5].strip(BLANKS))
     if number < 1 or not call:
         what = f"not an application: {match[5]}" if number else f"no priority or label {match[1]}"
         raise Unreadable(setting.file, setting.line, what)
-    return Priority(setting.file, setting.line, context, exten, label, call[1], (call[2] or "").strip(), number)
+    return Priority(setting.file, setting.line, context, exten, label, call[1], (call[2] or "").strip(BLANKS), number)
 
 
 def _setting(section: Section | None, text: str, file: str, line: int) -> None:
@@ -267,21 +275,25 @@ def _setting(section: Section | None, text: str, file: str, line: int) -> None:
     if section is None:
         raise Unreadable(file, line, "a setting before the first section")
     appends = key.endswith("+")
-    key = key.rstrip("+").strip() if appends else key.strip()
+    key = key.rstrip("+").strip(BLANKS) if appends else key.strip(BLANKS)
     if not key:
         raise Unreadable(file, line, "a setting without a name")
+    if not key.isascii():
+        raise Unreadable(file, line, "a setting's name with a letter beyond ASCII, which may only look like another")
     value = value.removeprefix(">") if not appends else value
     if appends and (known := next((s for s in reversed(section.settings) if s.key == key), None)):
         at = section.settings.index(known)
-        section.settings[at] = Setting(file, line, key, (known.value + value.rstrip()).strip())
+        section.settings[at] = Setting(file, line, key, (known.value + value.rstrip(BLANKS)).strip(BLANKS))
     else:
-        section.settings.append(Setting(file, line, key, value.strip()))
+        section.settings.append(Setting(file, line, key, value.strip(BLANKS)))
 
 
 def _lines(file: str, content: str) -> Iterator[tuple[int, str]]:
     """(line, text) without comments and blank lines."""
     depth, begun = 0, 0
     for line, raw in enumerate(content.split("\n"), start=1):
+        if any(letter < " " and letter != "\t" for letter in raw.removesuffix("\r")):
+            raise Unreadable(file, line, "a control character within the line")
         if len(raw.encode()) > _LINE_LIMIT:
             raise Unreadable(file, line, "longer than a line that Asterisk reads")
         before = depth
@@ -310,7 +322,7 @@ def _uncommented(raw: str, depth: int) -> tuple[str, int]:
                 return "", depth
             start = look if depth == 0 else start
         elif depth == 0:
-            return (kept + raw[start:at]).strip(), 0
+            return (kept + raw[start:at]).strip(BLANKS), 0
         else:
             look = at + 1
-    return (kept + raw[start:] if depth == 0 else kept).strip(), depth
+    return (kept + raw[start:] if depth == 0 else kept).strip(BLANKS), depth

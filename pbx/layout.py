@@ -104,6 +104,11 @@ class Layout:
         return self.data / "pbx.pid"
 
     @property
+    def stopped(self) -> Path:
+        """There from when somebody stopped the PBX on purpose until it is started again; one that died leaves none."""
+        return self.data / "stopped"
+
+    @property
     def started(self) -> Path:
         """What `site` said when the PBX that runs was started."""
         return self.data / "started.json"

@@ -18,7 +18,7 @@ from pbx import actions, console, effective, parse_loaded, settings_rules
 from pbx.actions import Account, Action
 from pbx.effective import Section
 from pbx.layout import Layout
-from pbx.loaded_sip import sip
+from pbx.loaded_sip import sip, unread
 from pbx.no_cap import Problem
 from pbx.protocol import EventStream
 from pbx.replies import NotConnected, OutcomeUnknown
@@ -127,7 +127,7 @@ def check(etc: Path, seen: Seen, pbx: str) -> list[Problem]:
         *_modules(etc, seen, pbx),
         *_core(seen, pbx),
         *_globals(etc, seen, pbx),
-        *_files(etc, seen),
+        *_files(etc, seen, pbx),
     ]
 
 
@@ -231,7 +231,10 @@ def _core(seen: Seen, pbx: str) -> Iterator[Problem]:
     if not files.isdigit() or int(files) < enough:
         sentence, mend = f"Maximum open file handles: {files or 'not told'}.", f"Allow {settings_rules.ENOUGH_FILES}."
         yield Problem(f"{pbx}: settings", 0, "loaded-limit", sentence, mend)
-    for name, waiting in parse_loaded.backlogs(seen.console["task processors"]).items():
+    backlogs = parse_loaded.backlogs(seen.console["task processors"])
+    if not backlogs:
+        yield unread(pbx, "how many tasks wait")
+    for name, waiting in backlogs.items():
         if waiting >= BACKLOG:
             sentence, mend = f"{waiting} tasks wait for {name}.", "Find what is slow; no reload now."
             yield Problem(f"{pbx}: task processor", 0, "loaded-backlog", sentence, mend)
@@ -251,11 +254,12 @@ def _globals(etc: Path, seen: Seen, pbx: str) -> Iterator[Problem]:
             yield Problem(f"{pbx}: global {name}", 0, "loaded-globals", sentence, mend)
 
 
-def _files(etc: Path, seen: Seen) -> Iterator[Problem]:
+def _files(etc: Path, seen: Seen, pbx: str) -> Iterator[Problem]:
     """Changed after the start, or, where a reload is part of the change, after the last reload."""
     said = seen.console["uptime"]
     up, reloaded = (parse_loaded.seconds(said, what) for what in ("System uptime", "Last reload"))
     if up is None:
+        yield unread(pbx, "since when it runs, so that nobody knows which files it has read")
         return
     for path in sorted(etc.rglob("*.conf")):
         name = str(path.relative_to(etc))

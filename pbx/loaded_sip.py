@@ -20,7 +20,14 @@ UNSET = {
     "one_touch_recording": "no", "device_state_busy_at": "0", "rtp_keepalive": "0", "redirect_method": "user",
     "max_audio_streams": "1",
 }  # fmt: skip
+#: Of a PBX that answered: what it said is not what this version of the verifier can read.
+_UNREAD = "Ask it on its console; if it answers there, this version of Asterisk is not one that we know."
 _MEND = "Reload res_pjsip once the files pass; transports are read at the start only."
+
+
+def unread(pbx: str, what: str) -> Problem:
+    """An answer that is none: nothing found in it is no proof."""
+    return Problem(f"{pbx}: runs", 0, "loaded-unseen", f"{pbx} did not tell {what}.", _UNREAD)
 
 
 def sip(etc: Path, tables: Tables, settings: Mapping[str, str], pbx: str) -> Iterator[Problem]:
@@ -36,7 +43,11 @@ def sip(etc: Path, tables: Tables, settings: Mapping[str, str], pbx: str) -> Ite
             what = "loaded and in no file" if name in loaded else "in the files and not loaded"
             yield Problem(f"{pbx}: {kind} {name}", 0, "loaded-endpoint", f"{name} is {what}.", _MEND)
         for name in sorted(written.keys() & loaded.keys()):
+            if not loaded[name]:
+                yield unread(pbx, f"how the {kind} {name} is set")
             yield from _one(f"{pbx}: {kind} {name}", written[name], loaded[name], kind_of(written[name], trunks))
+    if not settings:
+        yield unread(pbx, "how SIP is set")
     for section in (s for s in found if s.value("type").casefold() == "global"):
         yield from _one(f"{pbx}: global", section, settings, "global")
 

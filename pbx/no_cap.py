@@ -9,7 +9,18 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import NamedTuple
 
-from pbx.dialplan_data import APPLICATIONS, CHANNEL_ITEMS, DIAL_OPTIONS, HANGUPS, QUEUE_OPTIONS, QUEUE_ROUNDS
+from pbx.dialplan_data import (
+    APPLICATIONS,
+    CHANNEL_ITEMS,
+    DECIDES,
+    DIAL_OPTIONS,
+    DIALS,
+    EXTENSIONS,
+    HANGUPS,
+    QUEUE_NAMES,
+    QUEUE_OPTIONS,
+    QUEUE_ROUNDS,
+)
 
 
 class Layer(StrEnum):
@@ -67,7 +78,7 @@ _TIME = (
          "they have the extensions `t` and `i`", "on a centre's own leg neither is needed", "a wrong or missing key "
          "would end the call"),
     Rule("limits", "variables that Asterisk reads (LIMIT_…, QUEUE_MAX_PENALTY, EXITCONTEXT, DYNAMIC_FEATURES, …)",
-         "unset", "never set: dialplan, globals, set_var of an endpoint", _NO,
+         "unset", "never set: dialplan, globals", _NO,
          "a limit, a key that ends a call or a way out of the queue would come in by a side door"),
 )  # fmt: skip
 _DIAL = (
@@ -78,6 +89,9 @@ _DIAL = (
          "a listener whose phone is lost would take the caller along"),
     Rule("dial-from-here", "Dial", "from anywhere", "only where a caller is led to a person", _in("Dial"),
          "a call that is placed elsewhere is outside the promise that the caller comes back to the queue"),
+    Rule("dial-argument", "whom Dial calls, and for how long", "-", "only whom, and as long as, it is known to",
+         ", ".join(f"[{context}]: {whom}, {time}" for context, (whom, time) in DIALS.items()),
+         "a caller would be led to somebody else, or to a ring without an end"),
     Rule("dial-leads-nowhere", "Dial's time-out", "none; afterwards the next priority", "what follows leads on",
          _ANY, "nobody answered, and the caller would be gone"),
     Rule("dials-again", "RetryDial, FollowMe, Page, DialByName", "-", "never", _NO,
@@ -91,12 +105,15 @@ _QUEUE_APP = (
          "n puts a waiting caller out, the others end, move or record a call by a key"),
     Rule("queue-without-c", "Queue() without `c`", "hangs up on the caller when the listener's leg ends", "always `c`",
          _ANY, "a reloaded page would cut the caller off"),
+    Rule("queue-missing", "the queue that Queue() names", "none: left at once", "the known one; [national] is there",
+         ", ".join(f"[{context}]: {name}" for context, name in QUEUE_NAMES.items()),
+         "nobody would be called, and the caller sent round for ever"),
     Rule("queue-argument", "Queue() URL, announcement, AGI, rule, position", "none", "empty", _NO,
          "a position jumps the order of arrival, a rule changes it with time, an AGI may do anything"),
     Rule("queue-time-out", "Queue() timeout", "none", "only as the round of a loop that comes back",
          _ROUNDS, "a waiting caller would be put out"),
-    Rule("queue-without-rank", "Queue() without QUEUE_PRIO", "0: at the end of the queue", "set before, by arrival",
-         _ANY, "whoever comes back would wait all over again"),
+    Rule("queue-without-rank", "Queue() without QUEUE_PRIO", "0: at the end of the queue", "set before, by arrival; "
+         "nobody jumps in between", _ANY, "whoever comes back would wait all over again"),
     Rule("queue-leads-nowhere", "what follows Queue()", "the end of the extension: hung up", "leads on, never Hangup",
          _ANY, "a caller who leaves the queue for any reason would be gone"),
     Rule("queue-status-unhandled", "QUEUESTATUS", "ignored", "each value has its extension, and leads on", "[waiting]",
@@ -111,10 +128,28 @@ _FLOW = (
     Rule("falls-off", "the end of an extension", "autofallthrough: hung up",
          "each ends with Goto, Return, Hangup or a GotoIf of two branches; priorities without a gap", _ANY,
          "a call that has nowhere to go on is hung up on"),
+    Rule("return", "Return", "hung up where nobody came by Gosub", "only in what is entered by Gosub, as a "
+         "handler or on a leg, and in nothing else", "pbx/dialplan_data.py, SUBROUTINES",
+         "the caller would be hung up on"),
+    Rule("branch-unreadable", "conditions and branches of GotoIf, GosubIf, ExecIf", "cut at the first ? and :",
+         "$[condition]?this:that, with no other ? or quote; what ExecIf runs is written out", _ANY,
+         "what is read in the file would not be what happens"),
+    Rule("extensions-of-calls", "what a call itself may come in by", "-", "all numbers from the carrier, one word from "
+         "a listener's phone", "; ".join(f"[{context}]: {' '.join(sorted(s))}" for context, s in EXTENSIONS.items()),
+         "callers of the line would be refused (404), or a phone could dial out"),
+    Rule("shape", "the opening hours in the dialplan", "-", "built as the settings' hours are written", "[hours]",
+         "the line would be closed at all hours"),
+    Rule("variable-decides", "Set() of a variable on which a call hangs", "any value", "only in its contexts, only to "
+         f"what is known: {', '.join(sorted(DECIDES))}", "pbx/dialplan_data.py, DECIDES",
+         "a condition that is known would hold for what nobody did: the caller would be hung up on, or lose the rank"),
+    Rule("variable-unknown", "Set() of a variable that is not known, or of a computed one", "any",
+         "a finding, until it is added with its contexts", "pbx/dialplan_data.py, REMEMBERS",
+         "Asterisk's applications read many variables: to limit, move or record a call"),
     Rule("no-such-target", "a jump to what is not there", "hung up", "every Goto, Gosub, option b, B, U exists", _ANY,
          "reaching it ends the call"),
-    Rule("enters", "a jump into a context", "from anywhere", "only from the contexts named for it",
-         "pbx/dialplan_data.py, CONTEXTS", "[closed] hangs up: whoever is waiting must never get there"),
+    Rule("enters", "a jump into a context", "from anywhere", "only from the contexts named for it, into "
+         "[closed] and [full] only on their condition", "pbx/dialplan_data.py, CONTEXTS, ENTERED_WHEN",
+         "[closed] hangs up: whoever is waiting must never get there"),
     Rule("context-unknown", "a context", "-", "each is named in the verifier with who may enter", _ANY,
          "nobody would have looked where a caller goes from there"),
     Rule("context-header", "a context's header", "-", "says who enters, what must be set, where it leaves",
@@ -131,6 +166,8 @@ _FLOW = (
          "pbx/dialplan_data.py", "nobody would have looked at what it does to a call"),
     Rule("application-misplaced", "an application outside its place", "from anywhere", "only in its contexts",
          "pbx/dialplan_data.py", "it was looked at in one place, and means something else in another"),
+    Rule("application-argument", "Wait, Answer, Playback, Read with other arguments", "any", "a few seconds, one or "
+         "two digits, a file", "pbx/dialplan_data.py, APPLICATIONS", "a caller would be kept from the queue"),
     Rule("application-not-loaded", "an application whose module is not loaded", "hung up", "loaded", _ANY,
          "reaching it ends the call"),
     Rule("function-unknown", "a function that is not known", "-", "a finding, until it is added with a reason",
@@ -182,6 +219,9 @@ _SIP = (
          "Queue() hangs up on a caller whom it cannot make compatible"),
     Rule("endpoint-context", "context", "default", "from-trunk, or listeners", _ANY,
          "a call would enter where it has no business"),
+    Rule("endpoint-kind", "set_var of a phone's endpoint", "none", "LISTENER_KIND=browser for a page, =sip for any "
+         "other phone, and nothing else", _ANY, "a page that was closed would be read as a listener's own end, and the "
+         "caller hung up on; or a limit would come in"),
     Rule("endpoint-transfer", "allow_transfer", "yes", "no", _ANY,
          "a REFER from a phone or the carrier would move a caller without the dialplan"),
     Rule("endpoint-identity", "send_pai, send_rpid, send_diversion, send_connected_line, trust_id_outbound", "no, "
@@ -214,12 +254,14 @@ _MACHINE = (
          "a caller would hear nothing"),
     Rule("rtp-replay", "rtp.conf srtpreplayprotection, strictrtp", "yes", "yes", _ANY,
          "somebody else's audio could be put into a conversation"),
-    Rule("service-unit", "systemd units", "no ExecStop, LimitNOFILE 1024, stop after 90 s",
-         "LimitNOFILE 65536 or more, Restart=always, TimeoutStopSec=infinity, ExecStop lets calls end; no "
-         "RuntimeMaxSec, no limit of memory, tasks or processor", "*.service, *.conf below *.service.d",
-         "the machine would end the PBX, and every call with it"),
-    Rule("container", "docker-compose.yml", "no limit; stopped after 10 s", "no limit of memory, processor or "
-         "processes; nofile 65536 or more; restart; 12 h to stop; no health check that restarts", "pbx, net",
+    Rule("service-unit", "systemd units", "stopped with every process after 90 s; LimitNOFILE 1024; given up after "
+         "five starts", "KillMode=process (`ecoute pbx run` lets calls end), TimeoutStopSec=infinity, Restart=always, "
+         "StartLimitIntervalSec=0, OOMPolicy=continue, TasksMax=infinity, LimitNOFILE 65536 or more; no ExecStop, no "
+         "RuntimeMaxSec, no limit of memory or processor, no tie to another unit", "*.service, *.conf below "
+         "*.service.d", "the machine would end the PBX, and every call with it"),
+    Rule("container", "docker-compose.yml, and every other file that Docker reads", "no limit; stopped after 10 s",
+         "no limit of memory, processor or processes, merged parts included; nofile 65536 or more; restart; 12 h to "
+         "stop; no health check that restarts; `net` is not of the image that is built; no file beside it", "pbx, net",
          "the machine would end the PBX, and every call with it"),
 )  # fmt: skip
 _FEATURES = (
@@ -258,10 +300,12 @@ _CODE = (
     Rule("command-misplaced", "EndConversation, DropLostLeg, WithdrawCaller", "-", "asked for in one named place",
          "pbx/code_rules.py, COMMANDS", "only a listener, in person, may end a conversation"),
     Rule("console-command", "core stop, core restart, channel request hangup, … on the console", "allowed",
-         "only commands that look", "pbx/code_rules.py, CONSOLE", "a restart cuts every call; gracefully it refuses "
-         "new ones"),
+         "only commands that look, and few others from one place each", "pbx/code_rules.py, CONSOLE",
+         "a restart cuts every call; gracefully it refuses new ones"),
     Rule("stops-calls", "ending the PBX's process", "cuts every call", "calls end first", "pbx/process.py",
          "nobody may be cut off by an upgrade"),
+    Rule("starts-programs", "starting a program, loading code by name", "-", "each from a named place",
+         "pbx/code_rules.py, STARTERS", "a program that asks the console would pass every guard by"),
 )  # fmt: skip
 _FILES = (
     Rule("unreadable", "a file that Asterisk would not load, or not as it looks", "declined, or read otherwise",

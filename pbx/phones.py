@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Literal
 from pbx import conf
 from pbx.errors import SetupError
 
-_ENDPOINT = re.compile(r"[a-z][a-z0-9-]{0,40}")
+_ENDPOINT = conf.Form(r"[a-z][a-z0-9-]{0,40}", "lower-case letters, digits and hyphens, a letter first")
 
 
 @dataclass(frozen=True, slots=True)

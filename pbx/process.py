@@ -24,6 +24,7 @@ Progress = Callable[[str], None]
 
 START_SECONDS = 60.0
 WANTED_FILES = 131072
+_PATIENCE = 15.0  #: seconds for Asterisk to go
 ENOUGH_FILES = 65536  #: four for each call's audio, one for each phone, and room for a bad day
 
 #: $1 pid file; $2 log; $3 number of open files; $4 data directory; then the command. Runs in a session of its own. The
@@ -63,21 +64,29 @@ class RunningPbx:
     def channels(self) -> int:
         """Legs of calls that live now."""
         said = self.console("core show channels count")
-        return int(next(line.split()[0] for line in said.splitlines() if "active channel" in line))
+        counted = [line.split()[0] for line in said.splitlines() if "active channel" in line]
+        if not counted:  # it boots: its commands are not all there yet
+            raise console.ConsoleError(said)
+        return int(counted[0])
 
-    def stop(self, progress: Progress, *, let_calls_end: bool = True, patience: float = 15.0) -> None:
-        """Wait until no call is left, for as long as that takes, then end it. New calls are taken meanwhile.
+    def stop(self, progress: Progress, *, let_calls_end: bool = True, patience: float = _PATIENCE) -> None:
+        """Wait until no call is left, for as long as that takes, then end it: on purpose, so nobody starts it again.
 
-        `patience`: seconds for Asterisk to go by itself; afterwards it is killed.
+        New calls are taken meanwhile. `patience`: seconds for Asterisk to go by itself; afterwards it is killed.
         """
         if let_calls_end:
             self._wait_for_calls(progress)
-        _end(self, signal.SIGTERM, patience) or _end(self, signal.SIGKILL, patience)
+        with on_disk(self.layout.data, "store.data_dir"):
+            self.layout.stopped.touch()  # before its end: who looks after it must not take it for dead
+        self._go(patience)
         self.layout.pid_file.unlink(missing_ok=True)
 
     def kill(self) -> None:
         """End it at once, as a crash does."""
-        _end(self, signal.SIGKILL, 15.0)
+        _end(self, signal.SIGKILL, _PATIENCE)
+
+    def _go(self, patience: float) -> None:
+        _end(self, signal.SIGTERM, patience) or _end(self, signal.SIGKILL, patience)
 
     def _wait_for_calls(self, progress: Progress) -> None:
         told = -1
@@ -116,8 +125,9 @@ def start(asterisk: Asterisk, layout: Layout, progress: Progress) -> RunningPbx:
         site: dict[str, object] = json.loads(layout.site.read_bytes())
         needed = ports.of(site)
         if running := find(layout):
-            _refuse_other_ports(layout, needed)
+            refuse_other_ports(layout, needed)
             return running
+        layout.stopped.unlink(missing_ok=True)
         ports.refuse_taken(needed)
         progress(f"Starting Asterisk {asterisk.version}")
         files = _open_files(progress)
@@ -130,7 +140,13 @@ def start(asterisk: Asterisk, layout: Layout, progress: Progress) -> RunningPbx:
         return running
 
 
-def _refuse_other_ports(layout: Layout, needed: list[ports.Port]) -> None:
+def stopped_on_purpose(layout: Layout) -> bool:
+    """Whether somebody stopped the PBX of this data directory, and nobody has started it since."""
+    return layout.stopped.exists()
+
+
+def refuse_other_ports(layout: Layout, needed: list[ports.Port]) -> None:
+    """Raise SetupError where the PBX that runs was started on other ports than those that are `needed` now."""
     if ports.of(json.loads(layout.started.read_bytes())) != needed:
         raise SetupError(
             "pbx-runs-on-other-ports",
@@ -224,7 +240,7 @@ def _refuse_deaf(running: RunningPbx, needed: list[ports.Port]) -> None:
     """A PBX that came up without one of its ports would take no call, or show none: it is ended again."""
     for port in needed:
         if port.free():
-            running.stop(lambda _: None, let_calls_end=False)
+            running._go(_PATIENCE)
             raise SetupError(
                 "pbx-not-listening",
                 f"Asterisk started without listening on port {port.number}/{port.protocol}.",

@@ -131,10 +131,17 @@ _SILENCE: Keys = {
     "rtp_timeout_hold": must("endpoint-rtp-timeout", "0"),
     "timers": must("endpoint-timers", "yes"),
 }
-_LISTENER: Keys = {
-    "context": must("endpoint-context", "listeners"),
-    "set_var": like(r"LISTENER_KIND=(browser|sip)", "LISTENER_KIND=browser or sip", "limits"),
-}
+
+
+def _listener(kind: str) -> Keys:
+    """What tells a page that was closed from a phone that was hung up: both say BYE, with the same cause."""
+    said = f"LISTENER_KIND={kind}"
+    return {
+        "context": must("endpoint-context", "listeners"),
+        "set_var": like(said, said, "endpoint-kind", required=True),
+    }
+
+
 #: By `type` in pjsip.conf; endpoints and aors by what they are for.
 PJSIP: dict[str, Keys] = {
     "trunk": {
@@ -146,14 +153,14 @@ PJSIP: dict[str, Keys] = {
         "dtmf_mode": must("setting-value", "rfc4733"),
     },
     "browser": {
-        **_ENDPOINT, **_LISTENER,
+        **_ENDPOINT, **_listener("browser"),
         "webrtc": must("setting-value", "yes"),
         "allow": must("endpoint-codecs", "opus,alaw"),
         "timers": must("endpoint-timers", "no"),
         "rtp_timeout": between(1, 3, "endpoint-rtp-timeout", required=True),
         "rtp_timeout_hold": between(10, 120, "endpoint-rtp-timeout", required=True),
     },
-    "sip": {**_ENDPOINT, **_SILENCE, **_LISTENER, "allow": must("endpoint-codecs", "alaw,g722,ulaw")},
+    "sip": {**_ENDPOINT, **_SILENCE, **_listener("sip"), "allow": must("endpoint-codecs", "alaw,g722,ulaw")},
     "aor": {
         "type": FREE,
         "max_contacts": must("aor-contacts", "1"),
@@ -303,7 +310,8 @@ FILES: dict[str, dict[str, Keys]] = {
             "icesupport": may("yes"),
             "rtpstart": _PORT,
             "rtpend": _PORT,  # how many: settings_rules
-        }
+        },
+        "ice_host_candidates": {"*": FREE},  # under which addresses browsers look for our audio
     },
     "udptl.conf": {"general": {}},
 }  # fmt: skip

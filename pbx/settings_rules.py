@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 import resource
 from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from pbx import effective, settings_data
+from pbx.dialplan_data import QUEUE_NAMES
 from pbx.effective import Section, Setting, Unreadable
 from pbx.no_cap import Problem
 from pbx.settings_data import FILES, LATER, MODULES, MODULES_REFUSED, NOT_CONFIGURATION, PJSIP, Key, Keys
+from pbx.site import PORTS_OF_A_CALL
 
 #: How many files a busy line wants open; a machine that allows fewer is taken as it is, with a warning at the start.
 ENOUGH_FILES = 65536
@@ -107,11 +109,13 @@ def _key_of(name: str, keys: Keys) -> Key | None:
 
 def fits(value: str, key: Key) -> bool:
     """Asterisk's words for yes and no are all the same; so are blanks after commas."""
-    plain = re.sub(r"\s*,\s*", ",", value.strip())
     if key.allowed is None:
         return True
+    if not value.isascii():
+        return False  # what only looks like a blank or a letter is none to Asterisk
+    plain = re.sub(r"\s*,\s*", ",", value.strip())
     if isinstance(key.allowed, range):
-        return plain.isascii() and plain.isdigit() and int(plain) in key.allowed
+        return plain.isascii() and plain.isdecimal() and int(plain) in key.allowed
     if isinstance(key.allowed, re.Pattern):
         return bool(key.allowed.fullmatch(plain))
     return any(_same(plain, allowed) for allowed in key.allowed)
@@ -170,7 +174,8 @@ def kind_of(section: Section, trunks: set[str]) -> str:
         if section.name in trunks:
             return "trunk"
         return "browser" if section.value("webrtc").casefold() in _TRUE else "sip"
-    return "trunk-aor" if kind == "aor" and section.all("contact") else kind
+    # the carrier's own: it does not register here, and without a way out it has no contact
+    return "trunk-aor" if kind == "aor" and (section.all("contact") or section.name in trunks) else kind
 
 
 # --- what is more than one line ---------------------------------------------------------------------------------------
@@ -189,9 +194,9 @@ def _modules(found: list[Section]) -> Iterator[Problem]:
 
 
 def _rtp(found: list[Section]) -> Iterator[Problem]:
-    for section in found:
+    for section in (section for section in found if section.name.casefold() == "general"):
         start, end = section.last("rtpstart"), section.last("rtpend")
-        if not (start and end and start.value.isdigit() and end.value.isdigit()):
+        if not (start and end and start.value.isdecimal() and end.value.isdecimal()):
             yield Problem(section.file, section.line, "rtp-ports", "The range of ports is not set.", "Write both ends.")
         elif int(end.value) - int(start.value) < 400:
             sentence = f"Ports {start.value} to {end.value} serve {(int(end.value) - int(start.value)) // 4} calls."
@@ -202,14 +207,31 @@ def _maxfiles(found: list[Section]) -> Iterator[Problem]:
     enough = min(ENOUGH_FILES, files_allowed())
     for section in (section for section in found if section.name.casefold() == "options"):
         setting = section.last("maxfiles")
-        if setting is None or not setting.value.isdigit() or int(setting.value) < enough:
+        if setting is None or not setting.value.isdecimal() or int(setting.value) < enough:
             file, line = (setting.file, setting.line) if setting else (section.file, section.line)
             has = setting.value if setting else "not set"
             yield Problem(file, line, "open-files", f"maxfiles is {has}.", f"Write maxfiles = {ENOUGH_FILES} or more.")
 
 
+def _asterisk(found: list[Section]) -> Iterator[Problem]:
+    yield from _maxfiles(found)
+    for section in (section for section in found if section.name.casefold() == "directories"):
+        # where its console is asked, the files that were looked at are
+        root, etc = PurePosixPath(section.value("astrundir")).parent, section.last("astetcdir")
+        if etc is None or etc.value != str(root / "etc"):
+            file, line = (etc.file, etc.line) if etc else (section.file, section.line)
+            sentence = f"[directories] astetcdir is {etc.value if etc else 'not set'}: other files would be loaded."
+            yield Problem(file, line, "setting-value", sentence, f"Write astetcdir = {root / 'etc'}.")
+
+
+def _queues(found: list[Section]) -> Iterator[Problem]:
+    names = {section.name for section in found if not section.template}
+    for name in sorted({name for name in QUEUE_NAMES.values() if "$" not in name} - names):
+        yield Problem("queues.conf", 1, "queue-missing", f"There is no queue [{name}].", f"Write [{name}].")
+
+
 _MORE: dict[str, Callable[[list[Section]], Iterator[Problem]]] = {
-    "modules.conf": _modules, "rtp.conf": _rtp, "asterisk.conf": _maxfiles,
+    "modules.conf": _modules, "rtp.conf": _rtp, "asterisk.conf": _asterisk, "queues.conf": _queues,
 }  # fmt: skip
 
 
@@ -223,3 +245,10 @@ def modules_of(etc: Path) -> set[str]:
     """What modules.conf loads, without `.so`. Raises Unreadable."""
     found = effective.sections(etc, "modules.conf")
     return {s.value.removesuffix(".so") for section in found for s in section.all("load")}
+
+
+def callers_of(etc: Path) -> int | None:
+    """For how many callers and their listeners rtp.conf has audio ports; None: it does not say. Raises Unreadable."""
+    general = next((s for s in effective.sections(etc, "rtp.conf") if s.name.casefold() == "general"), None)
+    start, end = (general.value(key) if general else "" for key in ("rtpstart", "rtpend"))
+    return (int(end) - int(start) + 1) // PORTS_OF_A_CALL if start.isdecimal() and end.isdecimal() else None

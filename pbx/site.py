@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import ipaddress
 import json
-import re
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -19,11 +18,13 @@ from pbx import conf, hours
 from pbx.errors import SetupError, on_disk
 from pbx.layout import SOURCES, Layout
 
-_ID = re.compile(r"[a-z][a-z0-9-]{0,31}")
-_E164 = re.compile(r"\+[1-9][0-9]{5,14}")
-_DELIVERED = re.compile(r"\+?[0-9]{2,15}")
-_CALLER_ID = re.compile(r"(\+?[0-9]{2,15})?")
-_HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,252}[A-Za-z0-9])?")
+_ID = conf.Form(r"[a-z][a-z0-9-]{0,31}", "lower-case letters, digits and hyphens, a letter first")
+_E164 = conf.Form(r"\+[1-9][0-9]{5,14}", "an international number like +33199003133")
+_DELIVERED = conf.Form(r"\+?[0-9]{2,15}", "digits as the carrier delivers them, like 3133 or 0199003133")
+_CALLER_ID = conf.Form(r"(\+?[0-9]{2,15})?", "digits like 0199003133, or nothing")
+_HOST = conf.Form(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,252}[A-Za-z0-9])?", "one name or address, like sip.carrier.example")
+_LANGUAGE = conf.Form("fr|en", "fr or en")
+_USERNAME = conf.Form(r"[A-Za-z0-9+._~-]{1,64}", "the name that the carrier gave: letters, digits, and + . _ ~ -")
 _ACCOUNT_OF_AMI = ("service", "provision")
 
 #: audio and its control, of the caller's leg and of the listener's
@@ -37,7 +38,7 @@ class TrunkByAddress:
     """The carrier sends calls from its own addresses, and takes ours at `server`."""
 
     addresses: tuple[str, ...]  #: host names, addresses or networks; calls from elsewhere are not the trunk's
-    server: str = ""  #: host[:port] for outbound calls; empty: the first address
+    server: str = ""  #: host[:port] for outbound calls; empty: none are made
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +67,8 @@ class SiteConfig:
     ami_port: int = 5038
     rtp_start: int = 10000
     rtp_end: int = 12000
-    external_address: str = ""  #: as the carrier sees us, when an address translator lies between
+    external_address: str = ""  #: as carrier and browsers see us, when an address translator lies between
+    own_address: str = ""  #: on our side of that translator
     local_networks: tuple[str, ...] = ()  #: on our side of that translator
     tls_port: int = 0  #: of the browser phones' WebSocket beyond localhost; 0: none
     certificate: Path | None = None  #: PEM, with `private_key`, for that port
@@ -74,7 +76,7 @@ class SiteConfig:
     hours: tuple[str, ...] = ("mon-sun 00:00-24:00",)
     timezone: str = "Europe/Paris"
     language: Literal["fr", "en"] = "fr"
-    centres: tuple[str, ...] = ()  #: ids of the centres whose queue is on this PBX
+    centres: tuple[str, ...] | None = None  #: ids of the centres whose queue is on this PBX; None: as they are there
     overflow_after: int = 90
     overflow_again: int = 180
     grace: int = 20
@@ -87,7 +89,8 @@ class SiteConfig:
 def write(site: SiteConfig, layout: Layout, sources: Path = SOURCES) -> None:
     """Copy the plain files as they stand, and write the generated ones. Unchanged files are not touched.
 
-    Phones' accounts that are there stay. Raises SetupError before anything is written when a value does not fit.
+    Phones' accounts that are there stay, and centres' queues where the site names no centres. Raises SetupError before
+    anything is written when a value does not fit.
     """
     files = generated(site)
     with on_disk(layout.data, "store.data_dir"):
@@ -97,7 +100,8 @@ def write(site: SiteConfig, layout: Layout, sources: Path = SOURCES) -> None:
         for name, body in files.items():
             conf.write(layout.generated / name, body)
         conf.write(layout.generated / "manager_secrets.conf", _manager_secrets(ensure_secrets(layout)))
-        write_centre_queues(layout, site.centres)
+        if site.centres is not None or not layout.centre_queues.exists():
+            write_centre_queues(layout, site.centres or ())
         _write_certificate(site, layout)
         if not layout.phones.exists():
             conf.write(layout.phones, _NO_PHONES)
@@ -158,17 +162,10 @@ def _globals(site: SiteConfig) -> str:
         "QUEUE_ROUND": site.queue_round,
         "CALLERS_MOST": max(1, (site.rtp_end - site.rtp_start + 1) // PORTS_OF_A_CALL),
         "OUTBOUND_CALLER_ID": conf.matching(_CALLER_ID, site.outbound_caller_id, "caller id of outbound calls"),
-        "OUTBOUND_ENDPOINT": "trunk" if _leads_out(site.trunk) else "",
-        "LINE_LANGUAGE": conf.matching(re.compile("fr|en"), site.language, "language"),
+        "OUTBOUND_ENDPOINT": "trunk" if site.trunk.server else "",
+        "LINE_LANGUAGE": conf.matching(_LANGUAGE, site.language, "language"),
     }
     return "".join(f"{name} = {value}\n" for name, value in values.items())
-
-
-def _leads_out(trunk: Trunk) -> bool:
-    """The sample's trunk is this machine itself: a call sent there would come back as a new caller."""
-    if isinstance(trunk, TrunkByRegistration) or trunk.server:
-        return True
-    return not any(address in {"127.0.0.1", "::1", "localhost"} for address in trunk.addresses)
 
 
 def _numbers(site: SiteConfig) -> str:
@@ -237,33 +234,42 @@ def _transports(site: SiteConfig) -> str:
 def _trunk(site: SiteConfig) -> str:
     trunk = site.trunk
     registration = isinstance(trunk, TrunkByRegistration)
-    if isinstance(trunk, TrunkByRegistration):
-        server, sources = trunk.server, dict.fromkeys((trunk.server.partition(":")[0], *trunk.addresses))
-    else:
-        server, sources = trunk.server or next(iter(trunk.addresses), ""), dict.fromkeys(trunk.addresses)
+    sources = dict.fromkeys((*([trunk.server.partition(":")[0]] if registration else []), *trunk.addresses))
     if not sources:
         raise SetupError(
             "no-trunk-address",
             "The trunk names no address from which the carrier calls.",
             "Give addresses under [pbx.trunk] in ecoute.toml.",
         )
-    target = _server(server)
-    match = "".join(f"match = {_source(source)}\n" for source in sources)
+    target = _server(trunk.server) if trunk.server else ""
     return (
         f"[trunk](trunk-common)\naors = trunk\nidentify_by = ip\n{'outbound_auth = trunk' if registration else ''}\n"
-        f"\n[trunk]\ntype = aor\ncontact = sip:{target}\n"
-        f"\n[trunk]\ntype = identify\nendpoint = trunk\n{match}"
-    ) + (_registration(trunk, target) if isinstance(trunk, TrunkByRegistration) else "")
+        f"\n[trunk]\ntype = aor\n{f'contact = sip:{target}' if target else ''}\n"
+        f"{_identified([_source(source) for source in sources])}"
+    ) + (_registration(trunk, target, next(iter(site.numbers))) if isinstance(trunk, TrunkByRegistration) else "")
 
 
-def _registration(trunk: TrunkByRegistration, target: str) -> str:
-    username = conf.matching(re.compile(r"[A-Za-z0-9+._~-]{1,64}"), trunk.username, "user name of the trunk")
+def _identified(sources: Sequence[str]) -> str:
+    """Each name apart: Asterisk forgets a whole section when one of its names is not found (`carrier.look`)."""
+    numbers = [source for source in sources if "/" in source or _is_address(source)]
+    names = [source for source in sources if source not in numbers]
+    sections = [("trunk", numbers)] if numbers else []
+    sections += [(f"trunk-{nth}", [name]) for nth, name in enumerate(names, 1)]
+    return "".join(
+        f"\n[{section}]\ntype = identify\nendpoint = trunk\n" + "".join(f"match = {source}\n" for source in known)
+        for section, known in sections
+    )
+
+
+def _registration(trunk: TrunkByRegistration, target: str, number: str) -> str:
+    """`number`: as delivered. A carrier may call the contact that we registered instead of the number dialled."""
+    username = conf.matching(_USERNAME, trunk.username, "user name of the trunk")
     password = conf.value(trunk.password, "password of the trunk")
     return (
         f"\n[trunk]\ntype = auth\nauth_type = userpass\nusername = {username}\npassword = {password}\n"
         "\n; Tries again for ever: a carrier that was away must not leave the line unreachable.\n"
         "[trunk]\ntype = registration\noutbound_auth = trunk\nendpoint = trunk\nline = yes\n"
-        f"server_uri = sip:{target}\nclient_uri = sip:{username}@{target}\ncontact_user = {username}\n"
+        f"server_uri = sip:{target}\nclient_uri = sip:{username}@{target}\ncontact_user = {number}\n"
         "max_random_initial_delay = 1\nexpiration = 300\nmax_retries = 1000000\nauth_rejection_permanent = no\n"
         "retry_interval = 20\nforbidden_retry_interval = 300\nfatal_retry_interval = 300\n"
     )
@@ -299,7 +305,19 @@ def _rtp(site: SiteConfig) -> str:
         raise SetupError(
             "rtp-range", "The range of audio ports is empty.", "Give pbx.rtp_start below pbx.rtp_end in ecoute.toml."
         )
-    return f"rtpstart = {site.rtp_start}\nrtpend = {site.rtp_end}\n"
+    return f"rtpstart = {site.rtp_start}\nrtpend = {site.rtp_end}\n{_candidates(site)}"
+
+
+def _candidates(site: SiteConfig) -> str:
+    """Where browsers look for our audio (ICE, RFC 8445): Asterisk would offer addresses of its own machine alone.
+
+    It takes no host names here. The own address stays on offer, for browsers on our side of the translator.
+    https://docs.asterisk.org/Latest_API/API_Documentation/Module_Configuration/res_rtp_asterisk/
+    """
+    if not (site.own_address and _is_address(site.external_address)):
+        return ""
+    advertised = f"{_address(site.external_address)},include_local_address"
+    return f"\n[ice_host_candidates]\n{_address(site.own_address)} => {advertised}\n"
 
 
 def _mirror(source: Path, target: Path, pattern: str) -> None:
@@ -319,6 +337,14 @@ def _address(text: str) -> str:
         return str(ipaddress.ip_address(text))
     except ValueError:
         raise _bad_address(text) from None
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _network(text: str) -> str:

@@ -29,7 +29,8 @@ def check(etc: Path, policy: Path = POLICY) -> list[Finding]:
     findings = [*settings_rules.problems(etc), *_headers(etc)]
     try:
         plan = effective.dialplan(etc)
-        findings += Dialplan(plan, settings_rules.modules_of(etc), set(rules["allowed_contexts"])).problems()
+        callers = settings_rules.callers_of(etc)
+        findings += Dialplan(plan, settings_rules.modules_of(etc), set(rules["allowed_contexts"]), callers).problems()
     except effective.Unreadable as error:
         findings.append(settings_rules.unreadable(error))
     if rules["recording"] is not False:

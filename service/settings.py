@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal, Self
 from zoneinfo import available_timezones
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -32,6 +33,8 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from pbx import hours
+from pbx.errors import SetupError
 from service.accounts.rights import Role
 
 Port = Annotated[int, Field(ge=1, le=65535)]
@@ -41,9 +44,6 @@ _DELIVERED = r"^\+?[0-9]{2,15}$"
 _IDENTIFIER = r"^[a-z][a-z0-9-]{0,31}$"
 _COUNTRY = r"^[A-Z]{2}$"
 _TOKEN = r"^([!-~]{16,})?$"  # noqa: S105 a pattern
-_DAY = "(mon|tue|wed|thu|fri|sat|sun)"
-_CLOCK = "(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)"
-_HOURS = rf"^{_DAY}(-{_DAY})? {_CLOCK}-{_CLOCK}$"
 #: what to say instead of a regular expression
 _EXPECTED = {
     _E164: "expected an international number like +33199003133",
@@ -51,12 +51,23 @@ _EXPECTED = {
     _IDENTIFIER: "expected lower-case letters, digits and hyphens, a letter first",
     _COUNTRY: "expected a country like FR",
     _TOKEN: "expected 16 characters or more, without blanks",
-    _HOURS: "expected opening hours like 'mon-fri 09:00-19:00'",
 }
 E164 = Annotated[str, StringConstraints(pattern=_E164)]
 Delivered = Annotated[str, StringConstraints(pattern=_DELIVERED)]
 Identifier = Annotated[str, StringConstraints(pattern=_IDENTIFIER)]
-Hours = Annotated[str, StringConstraints(pattern=_HOURS)]
+
+
+def _opening_hours(phrase: str) -> str:
+    try:
+        hours.parse(phrase)
+    except SetupError:
+        raise ValueError(
+            f"expected opening hours like 'mon-fri 09:00-19:00' or 'sat,sun 10:00-24:00' (found {phrase!r})"
+        ) from None
+    return phrase
+
+
+Hours = Annotated[str, AfterValidator(_opening_hours)]  # the PBX's own reading of them: there is no other
 
 ENVIRONMENT_PREFIX = "ECOUTE_"
 
@@ -322,7 +333,12 @@ def _refuse_unknown_variables() -> None:
     for name in source.env_vars:
         upper = name.upper()
         if upper.startswith(ENVIRONMENT_PREFIX) and upper not in _OTHER_VARIABLES:
-            section = upper.split("__", 1)[0]
+            section, _, key = upper.partition("__")
+            if section == "ECOUTE_PBX" and key:
+                raise SettingsError(
+                    f'environment: {upper}: there may be several PBXs; say ECOUTE_PBX=\'[{{"id": "pbx1", …}}]\', which '
+                    "stands in place of every [[pbx]] of the file"
+                )
             if section not in known:
                 raise SettingsError(f"environment: {upper}: no such setting; sections are {', '.join(sorted(known))}")
 

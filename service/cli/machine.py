@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import os
 import threading
-import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import asdict
+from ipaddress import ip_address
 from pathlib import Path
 
-from pbx import install, process, prompts, requirements, site
+from pbx import install, ports, process, prompts, requirements, site
+from pbx.carrier import CarrierNames
+from pbx.console import ConsoleError
 from pbx.errors import SetupError
 from pbx.layout import Layout, cache_dir
 from pbx.process import RunningPbx
+from service.cli import certificate
 from service.settings import Pbx, Settings, Trunk
 
 Progress = Callable[[str], None]
 
 _LOOK_SECONDS = 0.5
 _RETRY_SECONDS = 20.0
+_NAMES_SECONDS = 10.0
 
 
 def prepare(progress: Progress) -> install.Asterisk:
@@ -27,16 +32,23 @@ def prepare(progress: Progress) -> install.Asterisk:
     return install.ensure_asterisk(cache_dir(os.environ), progress)
 
 
-def start(settings: Settings, pbx: Pbx, centres: tuple[str, ...], progress: Progress) -> RunningPbx:
-    """Writes the PBX's files and starts it; one that runs already keeps its calls and is only told of what changed."""
+def start(settings: Settings, pbx: Pbx, progress: Progress) -> RunningPbx:
+    """Writes the PBX's files and starts it; one that runs already keeps its calls and is only told of what changed.
+
+    Nothing here needs the store, a key or a page: callers are answered whatever is wrong with those (law 4). The
+    centres' queues stay as the service wrote them last; it brings them up to date when it is there.
+    Raises SetupError; where one that runs has other ports, too, since the service would look for ports in vain.
+    """
     layout = Layout.of(settings.store.data_dir, pbx.id)
     running = process.find(layout)
     if running is not None:
         progress(f"The PBX {pbx.id} runs already (process {running.pid})")
-        _tell_what_waits(layout, site_of(settings, pbx, centres), progress)
+        wanted = site_of(settings, pbx)
+        process.refuse_other_ports(layout, ports.of(asdict(wanted)))
+        _tell_what_waits(layout, wanted, progress)
         return running
     asterisk = prepare(progress)
-    site.write(site_of(settings, pbx, centres), layout)
+    site.write(site_of(settings, pbx), layout)
     prompts.install(cache_dir(os.environ), layout, progress)
     return process.start(asterisk, layout, progress)
 
@@ -51,25 +63,59 @@ def _tell_what_waits(layout: Layout, wanted: site.SiteConfig, progress: Progress
 
 
 @contextmanager
-def kept_running(settings: Settings, centres: tuple[str, ...], progress: Progress) -> Iterator[None]:
-    """A PBX that dies meanwhile is started again at once; one that was stopped on purpose (`ecoute down`) is not."""
+def kept_running(settings: Settings, progress: Progress) -> Iterator[None]:
+    """A PBX that dies meanwhile is started again at once; one that was stopped on purpose (`ecoute down`) is not.
+
+    Whatever keeps it from starting is told, and it is tried again.
+    """
+    tell = _to_whoever_reads(progress)
+
+    def watch() -> float:
+        patience = _LOOK_SECONDS
+        for pbx in settings.pbx:
+            if not _died(Layout.of(settings.store.data_dir, pbx.id)):
+                continue
+            tell(f"The PBX {pbx.id} has died: starting it again")
+            try:
+                start(settings, pbx, tell)
+            except SetupError as error:
+                tell(f"{error.sentence} {error.mend}")
+                patience = _RETRY_SECONDS
+            except Exception as error:  # a full disk, a program that is gone: no reason to leave the line dead
+                tell(f"It did not start ({type(error).__name__}: {error}). It is tried again")
+                patience = _RETRY_SECONDS
+        return patience
+
+    with _repeated("pbx-watch", watch):
+        yield
+
+
+@contextmanager
+def carriers_known(settings: Settings, progress: Progress) -> Iterator[None]:
+    """A carrier's host name that a PBX could not look up when it started is looked up again meanwhile."""
+    names = {pbx.id: CarrierNames(_to_whoever_reads(progress)) for pbx in settings.pbx}
+
+    def look() -> float:
+        for name, pbx in running(settings).items():
+            with suppress(OSError, ConsoleError):  # it goes away, or does not answer now: others tell of that
+                names[name].look(pbx)
+        return _NAMES_SECONDS
+
+    with _repeated("carrier-names", look):  # apart from the other watch: a DNS that is away answers slowly
+        yield
+
+
+@contextmanager
+def _repeated(name: str, step: Callable[[], float]) -> Iterator[None]:
+    """`step` again and again in a thread; it returns after how many seconds."""
     over = threading.Event()
 
-    def watch() -> None:
+    def run() -> None:
         patience = _LOOK_SECONDS
         while not over.wait(patience):
-            patience = _LOOK_SECONDS
-            for pbx in settings.pbx:
-                if not _died(Layout.of(settings.store.data_dir, pbx.id)):
-                    continue
-                progress(f"The PBX {pbx.id} has died: starting it again")
-                try:
-                    start(settings, pbx, centres, progress)
-                except SetupError as error:
-                    progress(f"{error.sentence} {error.mend}")
-                    patience = _RETRY_SECONDS
+            patience = step()
 
-    watching = threading.Thread(target=watch, name="pbx-watch", daemon=True)
+    watching = threading.Thread(target=run, name=name, daemon=True)
     watching.start()
     try:
         yield
@@ -78,13 +124,16 @@ def kept_running(settings: Settings, centres: tuple[str, ...], progress: Progres
         watching.join()
 
 
+def _to_whoever_reads(progress: Progress) -> Progress:
+    def tell(step: str) -> None:
+        with suppress(OSError, ValueError):  # the terminal that would read it is gone; callers are not
+            progress(step)
+
+    return tell
+
+
 def _died(layout: Layout) -> bool:
-    """Its pid file is taken away by whoever stops it on purpose, a moment after its end: so it is looked at twice."""
-    for _ in range(2):
-        if not layout.pid_file.exists() or process.find(layout) is not None:
-            return False
-        time.sleep(_LOOK_SECONDS)
-    return True
+    return process.find(layout) is None and not process.stopped_on_purpose(layout)
 
 
 def running(settings: Settings) -> dict[str, RunningPbx]:
@@ -93,8 +142,10 @@ def running(settings: Settings) -> dict[str, RunningPbx]:
     return {name: pbx for name, pbx in found.items() if pbx is not None}
 
 
-def site_of(settings: Settings, pbx: Pbx, centres: tuple[str, ...] = ()) -> site.SiteConfig:
-    """What one PBX must know of the settings. `centres`: ids of those with a queue of their own on it."""
+def site_of(settings: Settings, pbx: Pbx, centres: tuple[str, ...] | None = None) -> site.SiteConfig:
+    """What one PBX must know of the settings. `centres`: ids of those with a queue of their own on it; none given: as
+    the PBX has them.
+    """
     return site.SiteConfig(
         pbx=pbx.id,
         numbers=settings.line.numbers,
@@ -117,11 +168,23 @@ def site_of(settings: Settings, pbx: Pbx, centres: tuple[str, ...] = ()) -> site
         queue_round=pbx.queue_round_seconds,
         outbound_caller_id=pbx.trunk.caller_id,
         external_address=pbx.external_address,
+        own_address=_own_address(pbx),
         local_networks=tuple(str(network) for network in pbx.local_networks),
         tls_port=pbx.tls_port,
         certificate=_absolute(settings.http.certificate),
         private_key=_absolute(settings.http.private_key),
     )
+
+
+def _own_address(pbx: Pbx) -> str:
+    """By which its network reaches the PBX; empty where there is no network."""
+    bound = ip_address(pbx.bind)
+    if not bound.is_unspecified:
+        return "" if bound.is_loopback else str(bound)
+    try:
+        return str(ip_address(certificate.own_addresses()[0]))
+    except ValueError:  # the machine's name: it has no address but loopback
+        return ""
 
 
 def _trunk(trunk: Trunk) -> site.Trunk:

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from sqlalchemy import inspect, make_url
+from sqlalchemy import make_url
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -19,7 +19,6 @@ from service.accounts import kept, second_step, use_cases
 from service.accounts import queries as account_queries
 from service.accounts.rights import Role
 from service.centres import queries as centre_queries
-from service.centres.model import Centre, RouteKind
 from service.centres.use_cases import seed_sample
 from service.errors import ServiceError
 from service.keys import Keyring, KeysError
@@ -190,25 +189,6 @@ async def all_centres(settings: Settings) -> list[CentreRow]:
         ]
 
 
-async def centres_with_a_queue(settings: Settings) -> tuple[str, ...]:
-    """Ids of centres that have a queue of their own; none where no service has made the store yet.
-
-    Reads alone: neither makes a database nor changes one that an older version made, and needs no key.
-    """
-    if _lost_database(settings) is not None:
-        return ()
-    with mendable(settings):
-        store = Store(settings.store_url)
-        try:
-            async with store.reading() as session:
-                if not await session.run_sync(lambda sync: inspect(sync.connection()).has_table(Centre.__tablename__)):
-                    return ()
-                found = await centre_queries.centres(session)
-                return tuple(centre.id for centre in found if not centre.telephone and centre.route is RouteKind.QUEUE)
-        finally:
-            await store.close()
-
-
 def as_json(rows: Sequence[AccountRow]) -> str:
     """A list of objects, one for each account."""
     return json.dumps([asdict(row) for row in rows], indent=2, ensure_ascii=False)
@@ -231,7 +211,7 @@ async def opened(settings: Settings) -> AsyncIterator[tuple[Store, Keyring, Path
             f"There is no line here: {data_dir} does not exist.",
             "Go to the directory of its ecoute.toml, name that file with --config, or make one: ecoute init.",
         )
-    _refuse_lost_database(settings)
+    refuse_lost_database(settings)
     with mendable(settings):
         store = Store(settings.store_url)
         try:
@@ -240,22 +220,15 @@ async def opened(settings: Settings) -> AsyncIterator[tuple[Store, Keyring, Path
             await store.close()
 
 
-def _refuse_lost_database(settings: Settings) -> None:
+def refuse_lost_database(settings: Settings) -> None:
     """SQLite would make an empty file in place of one that was lost, and every answer of a command be wrong."""
-    lost = _lost_database(settings)
-    if lost is not None:
+    url = make_url(settings.store_url)
+    if url.get_backend_name() == "sqlite" and not Path(url.database or "").is_file():
         raise SetupError(
             "no-database-here",
-            f"There is no database at {lost}.",
+            f"There is no database at {url.database}.",
             "Restore it, or run `ecoute init` for a new line.",
         )
-
-
-def _lost_database(settings: Settings) -> Path | None:
-    """Where SQLite's file should be, and is not."""
-    url = make_url(settings.store_url)
-    file = Path(url.database or "")
-    return file if url.get_backend_name() == "sqlite" and not file.is_file() else None
 
 
 def _is_damaged(error: BaseException) -> bool:

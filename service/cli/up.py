@@ -26,25 +26,31 @@ from service.settings import Pbx, Settings, Trunk
 Progress = Callable[[str], None]
 
 
+_ASKED_TO_STOP = (signal.SIGTERM, signal.SIGINT)
+_GOES_ON = "The PBX and its calls go on; `make down` (.venv/bin/ecoute down) lets them end and stops it."
+
+
 def up(settings: Settings, *, sample: bool, out: Console, progress: Progress, record_ami: Path | None = None) -> None:
-    """Prepares, starts the PBXs, runs the service until it is stopped. Raises SetupError with a mend."""
-    _begin(settings, progress)
-    if sample:
-        asyncio.run(people.seed_centres(settings))
-    ids = asyncio.run(people.centres_with_a_queue(settings))
+    """Starts the PBXs, prepares, runs the service until it is stopped. Raises SetupError with a mend.
+
+    The PBXs come first: callers are answered while a database is away, a key is missing or the pages' port is taken.
+    """
+    log.configure()
+    _make_data_directory(settings)
     for pbx in settings.pbx:
-        machine.start(settings, pbx, ids, progress)
-    if sample:  # shown as soon as they exist: whatever fails afterwards, nobody is locked out
-        _show(asyncio.run(people.create_sample_people(settings)), out)
-    _say_recorded(record_ami, progress)
-    with machine.kept_running(settings, ids, progress):
+        machine.start(settings, pbx, progress)
+    with machine.kept_running(settings, progress), machine.carriers_known(settings, progress):
+        try:
+            _begin(settings, progress)
+            if sample:  # shown as soon as they exist: whatever fails afterwards, nobody is locked out
+                asyncio.run(people.seed_centres(settings))
+                _show(asyncio.run(people.create_sample_people(settings)), out)
+        except SetupError:
+            progress(f"The service does not start. {_GOES_ON}")
+            raise
+        _say_recorded(record_ami, progress)
         uvloop.run(service.serve(settings, _ready(lambda: _welcome(settings, out)), record_ami=record_ami))
-    goes_on = (
-        "The PBX and its calls go on; `make down` (.venv/bin/ecoute down) lets them end and stops it."
-        if machine.running(settings)
-        else ""
-    )
-    out.print(f"The service has stopped. {goes_on}", soft_wrap=True)
+    out.print(f"The service has stopped. {_GOES_ON if machine.running(settings) else ''}", soft_wrap=True)
 
 
 def serve(settings: Settings, ready: Callable[[], None], progress: Progress, *, record_ami: Path | None = None) -> None:
@@ -106,22 +112,32 @@ def _make_data_directory(settings: Settings) -> None:
 def pbx_alone(settings: Settings, names: Sequence[str], progress: Progress) -> None:
     """Starts this machine's PBXs, or those named, and stays until they end. SIGTERM and SIGINT let calls end first.
 
-    The store is the service's: a PBX reads in it which centres have a queue, where it is there, and never makes one.
+    The store is the service's alone: a PBX neither reads nor makes one.
     """
     chosen = _chosen(settings, names)
     _make_data_directory(settings)
-    ids = asyncio.run(people.centres_with_a_queue(settings))
-    started: list[RunningPbx] = [machine.start(settings, pbx, ids, progress) for pbx in chosen]
-    asked_to_stop = (signal.SIGTERM, signal.SIGINT)
-    signal.pthread_sigmask(signal.SIG_BLOCK, asked_to_stop)
+    started: list[RunningPbx] = [machine.start(settings, pbx, progress) for pbx in chosen]
+    signal.pthread_sigmask(signal.SIG_BLOCK, _ASKED_TO_STOP)  # for the threads that begin below, too
     progress(f"Running: {', '.join(pbx.id for pbx in chosen)}. Ctrl-C lets calls end, then stops")
+    here = settings.model_copy(update={"pbx": chosen})
+    stop = down.stop_pbxs if names else down.down  # the service may have other PBXs, and goes on with them
+    with machine.carriers_known(here, progress):
+        _wait_for_their_end(started, lambda: stop(here, progress), progress)
+
+
+def _wait_for_their_end(started: Sequence[RunningPbx], stop: Callable[[], None], progress: Progress) -> None:
+    """Asked to stop, it stops them; where that fails it is tried again: this process's end may be that of all calls."""
+    asked, told = False, ""
     while any(pbx.alive() for pbx in started):
-        if signal.sigtimedwait(asked_to_stop, 1) is None:
+        asked = signal.sigtimedwait(_ASKED_TO_STOP, 1) is not None or asked
+        if not asked:
             continue
-        if names:  # the service has other PBXs, and goes on with them
-            down.stop_pbxs(settings.model_copy(update={"pbx": chosen}), progress)
-        else:
-            down.down(settings, progress)
+        try:
+            stop()
+        except SetupError as error:
+            if error.sentence != told:
+                progress(f"{error.sentence} {error.mend} Until then it is asked again.")
+            told = error.sentence
 
 
 def _chosen(settings: Settings, names: Sequence[str]) -> list[Pbx]:

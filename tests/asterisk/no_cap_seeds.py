@@ -56,7 +56,6 @@ TIME = [
         "ExecIf($[1]?Set(LIMIT_WARNING_FILE=x))",
     ),
     Seed("generated/globals.conf", "GRACE = 20", "GRACE = 20\nLIMIT_TIMEOUT_FILE = x", "limits"),
-    Seed(PHONES, PHONE, f"{PHONE}\nset_var = LIMIT_PLAYAUDIO_CALLER=yes", "limits"),
 ]
 DIAL = [
     *(
@@ -439,31 +438,6 @@ COMPOSE_SEEDS = [
     ("ulimits: { nofile: 65536 }", 'ulimits: { nofile: 65536 }\n    healthcheck: { test: "exit 1" }'),
     ("stop_grace_period: 12h", "stop_grace_period: 10s"),
     ("    stop_grace_period: 12h # conversations end by themselves; see `ecoute down`\n", ""),
-    (
-        '  pbx:\n    <<: *image\n    command: ["pbx", "run"]\n    restart: unless-stopped',
-        '  pbx:\n    <<: *image\n    command: ["pbx", "run"]\n    restart: "no"',
-    ),
     ("  pbx:\n    <<: *image", "  pbx: { image: x }\n  other:\n    <<: *image"),
     ('entrypoint: ["sleep", "infinity"]', 'entrypoint: ["sleep", "infinity"]\n    pids_limit: 10'),
-]
-UNIT = """[Unit]
-Description=PBX
-[Service]
-ExecStart=/opt/ecoute/.venv/bin/ecoute pbx run
-ExecStop=/opt/ecoute/.venv/bin/ecoute down
-LimitNOFILE=131072
-Restart=always
-TimeoutStopSec=infinity
-"""
-#: In a unit: old → new.
-UNIT_SEEDS = [
-    ("LimitNOFILE=131072\n", ""),
-    ("LimitNOFILE=131072", "LimitNOFILE=4096"),
-    ("Restart=always", "Restart=on-failure"),
-    ("TimeoutStopSec=infinity", "TimeoutStopSec=90"),
-    ("ExecStop=/opt/ecoute/.venv/bin/ecoute down\n", ""),
-    ("ExecStop=/opt/ecoute/.venv/bin/ecoute down", "ExecStop=/bin/kill $MAINPID"),
-    ("Restart=always", "Restart=always\nRuntimeMaxSec=86400"),
-    ("Restart=always", "Restart=always\nMemoryMax=1G"),
-    ("Restart=always", "Restart=always\nWatchdogSec=30"),
 ]

@@ -15,7 +15,8 @@ from pbx.layout import SOURCES, Layout
 from pbx.no_cap import RULES
 from pbx.phones import PhoneAccount, write_accounts
 from pbx.ways import Way
-from tests.asterisk.no_cap_seeds import CODE_SEEDS, COMPOSE_SEEDS, SEEDS, UNIT, UNIT_SEEDS, CodeSeed, Seed
+from tests.asterisk.dialplan_seeds import DIALPLAN_SEEDS
+from tests.asterisk.no_cap_seeds import CODE_SEEDS, COMPOSE_SEEDS, SEEDS, CodeSeed, Seed
 
 PHONES = (PhoneAccount("l1", "secret", "browser"), PhoneAccount("l2", "secret", "sip"))
 
@@ -101,7 +102,10 @@ def test_a_wss_port_with_its_certificate_passes(tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.parametrize("seed", SEEDS, ids=[f"{s.rule}: {s.file}: {s.new or s.old}" for s in SEEDS])
+ALL_SEEDS = [*SEEDS, *DIALPLAN_SEEDS]
+
+
+@pytest.mark.parametrize("seed", ALL_SEEDS, ids=[f"{s.rule}: {s.file}: {s.new or s.old}" for s in ALL_SEEDS])
 def test_every_seeded_violation_is_seen_by_its_own_rule_with_its_place(etc: Path, seed: Seed) -> None:
     path = etc / seed.file
     text = path.read_text() if path.exists() else ""
@@ -144,18 +148,6 @@ def test_the_containers_are_read_as_docker_reads_them() -> None:
     assert {name: keys - {"<<"} for name, keys in ours.items()} == {
         name: keys - merged if "<<" in ours[name] else keys for name, keys in its.items()
     }
-
-
-def test_a_unit_that_lets_calls_end_passes(tmp_path: Path) -> None:
-    (tmp_path / "ecoute-pbx.service").write_text(UNIT)
-    assert verifier.check_code([], tmp_path) == []
-
-
-@pytest.mark.parametrize("changed", UNIT_SEEDS, ids=[new or old for old, new in UNIT_SEEDS])
-def test_a_unit_that_would_end_the_pbx_is_seen(tmp_path: Path, changed: tuple[str, str]) -> None:
-    assert changed[0] in UNIT
-    (tmp_path / "ecoute-pbx.service").write_text(UNIT.replace(*changed))
-    assert {problem.id for problem in verifier.check_code([], tmp_path)} == {"service-unit"}
 
 
 def test_a_policy_that_allows_recording_is_a_finding_while_nothing_enforces_it(etc: Path, tmp_path: Path) -> None:

@@ -276,3 +276,19 @@ def test_limits_of_asterisk_itself_are_seen_in_each_of_several_pbxs(
     }
     assert {rule for rule, _ in by_rule} == {"loaded-limit", "refuses-calls"}
     assert all("pbx2" in problem.file for problem in report.findings)
+
+
+@pytest.mark.parametrize("what", ["uptime", "task processors", "sip"])
+def test_an_answer_that_cannot_be_read_is_a_finding_and_not_a_silence(stage: Stage, what: str) -> None:
+    seen = asyncio.run(loaded.look(stage.pbx.layout, "127.0.0.1", stage.pbx.ports.ami, stage.pbx.secrets["service"]))
+    assert loaded.check(stage.pbx.layout.etc, seen, "pbx1") == []
+    seen.console[what] = "No such command (type 'core show help' for other possible commands)\n"
+    (problem,) = loaded.check(stage.pbx.layout.etc, seen, "pbx1")
+    assert (problem.id, problem.file) == ("loaded-unseen", "pbx1: runs")
+
+
+def test_an_endpoint_that_tells_nothing_is_a_finding_and_not_a_silence(stage: Stage) -> None:
+    seen = asyncio.run(loaded.look(stage.pbx.layout, "127.0.0.1", stage.pbx.ports.ami, stage.pbx.secrets["service"]))
+    seen.sip["endpoint"]["trunk"] = {}
+    (problem,) = loaded.check(stage.pbx.layout.etc, seen, "pbx1")
+    assert (problem.id, problem.sentence) == ("loaded-unseen", "pbx1 did not tell how the endpoint trunk is set.")

@@ -67,6 +67,21 @@ def test_the_manager_interface_is_published_nowhere() -> None:
         assert not any("5038" in port for port in service.get("ports", []))
 
 
+def test_a_new_image_of_ours_leaves_the_network_of_live_calls_alone() -> None:
+    net = SERVICES["net"]
+    assert "build" not in net
+    assert net["image"] not in {service["image"] for name, service in SERVICES.items() if name != "net"}
+
+
+def test_a_process_of_the_pbx_is_found_by_its_number_from_the_service_s_container() -> None:
+    for name in ("pbx", "service"):
+        assert (SERVICES[name]["pid"], SERVICES[name]["network_mode"]) == ("service:net", "service:net")
+
+
+def test_stopping_the_pbx_leaves_the_service_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert SERVICES["pbx"]["command"] == ["pbx", "run", *(pbx.id for pbx in compose_settings(monkeypatch).pbx)]
+
+
 def test_conversations_are_not_cut_by_stopping_a_container() -> None:
     assert SERVICES["pbx"]["stop_grace_period"] == "12h"
 

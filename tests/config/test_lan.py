@@ -54,3 +54,13 @@ def test_the_samples_line_can_be_rung_from_the_same_network_and_telephones_nobod
     files = site.generated(machine.site_of(settings, settings.pbx[0]))
     assert all(f"match = {address}" in files["pjsip_trunk.conf"] for address in addresses)
     assert "OUTBOUND_ENDPOINT = \n" in files["globals.conf"]
+
+
+def test_a_pbx_on_all_addresses_knows_its_own(tmp_path: Path) -> None:
+    settings = lan(tmp_path)
+    own = machine.site_of(settings, settings.pbx[0]).own_address
+    assert own in {"", certificate.own_addresses()[0]}
+    inside = settings.pbx[0].model_copy(update={"bind": "192.0.2.77"})
+    assert machine.site_of(settings, inside).own_address == "192.0.2.77"
+    alone = settings.pbx[0].model_copy(update={"bind": "127.0.0.1"})
+    assert machine.site_of(settings, alone).own_address == ""

@@ -70,3 +70,30 @@ def test_an_empty_file_is_a_working_line(tmp_path: Path) -> None:
     file = tmp_path / "ecoute.toml"
     file.write_text("")
     assert load(file) == load(None)
+
+
+@pytest.mark.parametrize("phrase", ["sat,sun 10:00-24:00", "mon-wed,fri 09:00-12:00", "fri 22:00-02:00"])
+def test_hours_are_those_that_the_dialplan_is_made_of(tmp_path: Path, phrase: str) -> None:
+    file = tmp_path / "ecoute.toml"
+    file.write_text(f'[line]\nhours = ["{phrase}"]\n')
+    assert load(file).line.hours == [phrase]
+
+
+def test_hours_that_the_dialplan_would_refuse_are_refused_here(tmp_path: Path) -> None:
+    file = tmp_path / "ecoute.toml"
+    file.write_text('[line]\nhours = ["mon 10:00-10:00"]\n')
+    with pytest.raises(SettingsError, match=r"line\.hours\.0: expected opening hours like"):
+        load(file)
+
+
+def test_the_environment_replaces_the_pbxs_as_a_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "ecoute.toml"
+    file.write_text("[[pbx]]\nid = 'one'\nami_port = 6000\n[[pbx]]\nid = 'two'\n")
+    monkeypatch.setenv("ECOUTE_PBX", '[{"id": "three", "sip_port": 5070}]')
+    assert [(pbx.id, pbx.sip_port, pbx.ami_port) for pbx in load(file).pbx] == [("three", 5070, 5038)]
+
+
+def test_a_key_of_one_pbx_in_the_environment_is_told_how_to_be_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ECOUTE_PBX__SIP_PORT", "5070")
+    with pytest.raises(SettingsError, match="ECOUTE_PBX__SIP_PORT: there may be several PBXs; say ECOUTE_PBX="):
+        load(None)

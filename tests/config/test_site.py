@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pbx import phones, site
+from pbx import phones, site, verifier
 from pbx.errors import SetupError
 from pbx.layout import Layout
 from pbx.site import SiteConfig, TrunkByAddress, TrunkByRegistration
@@ -267,3 +267,62 @@ class TestPhones:
             phones.write_accounts(layout.phones, [phones.PhoneAccount(endpoint, password)])
         assert layout.phones.read_text() == before
         assert list(layout.generated.glob(".*")) == []
+
+
+@pytest.mark.parametrize("addresses", [("203.0.113.5",), ("198.51.100.0/28",), ("carrier.example", "192.0.2.1")])
+def test_without_a_server_nobody_is_telephoned(addresses: tuple[str, ...]) -> None:
+    files = site.generated(with_values(trunk=TrunkByAddress(addresses=addresses)))
+    assert "OUTBOUND_ENDPOINT = \n" in files["globals.conf"]
+    assert "contact" not in files["pjsip_trunk.conf"]
+    assert "OUTBOUND_ENDPOINT = trunk\n" in site.generated(SITE)["globals.conf"]
+
+
+def test_a_carrier_that_calls_our_contact_calls_a_number_of_the_line() -> None:
+    written = lines(site.generated(with_values(trunk=BY_REGISTRATION))["pjsip_trunk.conf"])
+    assert "contact_user = 3133" in written
+
+
+@pytest.mark.parametrize(
+    ("values", "mend"),
+    [
+        ({"trunk": TrunkByAddress(addresses=("two names",))}, "Give one name or address, like sip.carrier.example."),
+        ({"numbers": {"a": "+33199003133"}}, "Give digits as the carrier delivers them, like 3133 or 0199003133."),
+        ({"numbers": {"3133": "3133"}}, "Give an international number like +33199003133."),
+        ({"centres": ("Isère",)}, "Give lower-case letters, digits and hyphens, a letter first."),
+    ],
+)
+def test_what_does_not_fit_is_told_in_words(values: dict[str, Any], mend: str, layout: Layout) -> None:
+    with pytest.raises(SetupError) as refused:
+        site.write(with_values(**values), layout)
+    assert refused.value.mend == mend
+
+
+@pytest.mark.parametrize(
+    ("external", "own", "written"),
+    [
+        ("203.0.113.9", "192.0.2.2", "192.0.2.2 => 203.0.113.9,include_local_address"),
+        ("203.0.113.9", "", ""),
+        ("pbx.example", "192.0.2.2", ""),
+        ("", "192.0.2.2", ""),
+    ],
+)
+def test_browsers_are_told_of_an_external_address_where_asterisk_can_say_it(
+    external: str, own: str, written: str
+) -> None:
+    rtp = lines(site.generated(with_values(external_address=external, own_address=own))["rtp.conf"])
+    assert rtp[2:] == (["[ice_host_candidates]", written] if written else [])
+
+
+def test_the_centres_queues_of_before_stay_where_no_centres_are_named(layout: Layout) -> None:
+    site.write(with_values(centres=("centre-38",)), layout)
+    site.write(SITE, layout)
+    assert lines(layout.centre_queues.read_text()) == ["[centre-38](centre)"]
+    site.write(with_values(centres=()), layout)
+    assert lines(layout.centre_queues.read_text()) == []
+
+
+def test_the_proof_knows_every_form_that_the_files_take(layout: Layout) -> None:
+    site.write(with_values(external_address="203.0.113.9", own_address="192.0.2.2", trunk=BY_REGISTRATION), layout)
+    assert list(verifier.check(layout.etc)) == []
+    site.write(with_values(trunk=TrunkByAddress(addresses=("203.0.113.5",))), layout)
+    assert list(verifier.check(layout.etc)) == []
