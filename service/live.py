@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final
 
 from aiohttp import web
@@ -79,6 +79,12 @@ class Live:
             raise NotFound("call-not-live", "This call has ended.")
         line, call = found
         return line.pbx, call
+
+    def end_writing(self, account_id: int) -> None:
+        """A listener is in contact no more. By the PBXs' clocks, as their answer was: by the latest of them."""
+        at = datetime.fromtimestamp(max(link.pbx_now() for link in self.links.values()), UTC)
+        for recorded in list(self.recorders.values())[:1]:  # one store: one of them tells it
+            recorded(account_id, at)
 
     async def ensure_phone(self, endpoint: str, password: str) -> None:
         """Every PBX that can be reached knows this phone, so that it can register at once.

@@ -23,7 +23,7 @@ from service.calls.recorder import Recorder
 from service.decisions.overflow import Offer, decide
 from service.decisions.recovery import find_lost_leg, find_stranded
 from service.decisions.storms import find_faulty
-from service.listeners.model import FAULT, WRAP_UP, ListenerState, account_of
+from service.listeners.model import FAULT, WRAP_UP, account_of
 from service.push.presence import Presence
 from service.push.views import Views
 from service.world import Line, LinkState, Touched, World
@@ -77,6 +77,7 @@ class Pump:
             helpers = [tasks.create_task(part()) for part in (self._tick, self._heartbeat, self._carry_out)]
             async for facts in self._link.batches():
                 self.take(facts)
+                await asyncio.sleep(0)  # of a storm of events batches wait: pages and heartbeat get their turn
             for helper in helpers:
                 helper.cancel()
 
@@ -84,11 +85,7 @@ class Pump:
 
     def take(self, facts: Sequence[Fact]) -> None:
         """One batch, in order. What fails in showing or deciding never keeps a fact from being recorded."""
-        touched = Touched(everything=True)
-        try:
-            touched = self._world.apply(self.pbx, facts, time.monotonic())
-        except Exception:
-            _log.exception("a batch of facts was not understood", action="take-failed", pbx=self.pbx)
+        touched = self._apply(facts)
         self._decide()
         try:
             self._look_up(facts)
@@ -98,6 +95,21 @@ class Pump:
             _log.exception("a batch of facts could not be shown", action="show-failed", pbx=self.pbx)
         self._recorder.offer(facts)
         self._after(facts)
+
+    def _apply(self, facts: Sequence[Fact]) -> Touched:
+        """Fact by fact: one that is not understood costs only itself."""
+        touched, instant = Touched(), time.monotonic()
+        for fact in facts:
+            try:
+                one = self._world.apply(self.pbx, (fact,), instant)
+            except Exception:
+                _log.exception("a fact was not understood", action="take-failed", pbx=self.pbx)
+                one = Touched(everything=True)
+            touched.calls |= one.calls
+            touched.accounts |= one.accounts
+            touched.line |= one.line
+            touched.everything |= one.everything
+        return touched
 
     def _look_up(self, facts: Sequence[Fact]) -> None:
         for fact in facts:
@@ -116,11 +128,14 @@ class Pump:
                     self._look_at_writing({account_id})
 
     def _look_at_writing(self, accounts: set[int]) -> None:
-        """Who ended their wrap-up is in contact no more, also where the database does not know of the contact yet."""
+        """Who ended their wrap-up is in contact no more, also where the database does not know of the contact yet.
+
+        Who leaves the queues while they write, by their own word or not, has not ended it.
+        """
         for account_id in accounts:
-            if self._world.may_be_writing(account_id) or self._world.doing(account_id).state is ListenerState.TALKING:
+            if self._world.in_contact(account_id):
                 self._writing.add(account_id)
-            elif account_id in self._writing or account_id in self._views.contacts:
+            elif self._world.is_done(account_id) and account_id in self._writing | set(self._views.contacts):
                 self._writing.discard(account_id)
                 self._views.drop_contact(account_id)
                 self._recorder.writing_ended(account_id, datetime.fromtimestamp(self.now(), UTC))
@@ -220,9 +235,14 @@ class Pump:
                 _log.exception("a tick failed", action="tick-failed", pbx=self.pbx)
 
     async def _heartbeat(self) -> None:
-        """While it comes, the dialplan leaves overflow to us: it comes only while we decide."""
+        """While it comes, the dialplan leaves overflow to us: it comes only while we decide.
+
+        Of a line that is not up nothing is decided, whatever the connection says.
+        """
+        line = self._world.lines[self.pbx]
         while True:
-            if self._link.connected and time.monotonic() - self._decided_at < DECIDED_WITHIN_SECONDS:
+            up = self._link.connected and line.link is LinkState.UP
+            if up and time.monotonic() - self._decided_at < DECIDED_WITHIN_SECONDS:
                 try:
                     await self._link.send(Heartbeat(pbx=self.pbx), timeout=HEARTBEAT_SECONDS)
                     self.heartbeat_at = time.monotonic()

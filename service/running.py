@@ -182,8 +182,7 @@ class Service:
             await self._returned.wait()
             self._returned.clear()
             try:
-                for account_id in await self.announcer.resume():
-                    self.pbxs[0].recorder.writing_ended(account_id, datetime.now(UTC))
+                await self.announcer.resume(self.live.end_writing)
             except Exception:
                 _log.exception("contacts could not be shown again", action="resume-failed")
                 await asyncio.sleep(1.0)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 
 from pbx.calls import LiveCall
 from pbx.facts import (
@@ -30,7 +29,7 @@ from pbx.facts import (
 from pbx.state import PbxState
 from service.calls.known import KnownCaller
 from service.centres.model import Routes
-from service.listeners.legs import FailedLegs
+from service.line import Line, LinkState, LostPhone
 from service.listeners.model import (
     ABSENT,
     Doing,
@@ -41,7 +40,8 @@ from service.listeners.model import (
     endpoint_of,
     interface_of,
 )
-from service.queues.model import Staffing, staffing
+
+__all__ = ["Line", "LinkState", "LostPhone", "Person", "Rules", "Touched", "World", "live_calls"]
 
 #: a withdrawal that no event followed is forgotten after this: the decision may be taken again
 WITHDRAWAL_SECONDS = 10.0
@@ -66,15 +66,6 @@ _RANK = {
 }
 
 
-class LinkState(StrEnum):
-    """Of the connection to a PBX, as the pages show it."""
-
-    STARTING = "starting"
-    UP = "up"
-    LOST = "lost"
-    REFUSED = "refused"
-
-
 @dataclass(frozen=True, slots=True)
 class Rules:
     """Figures of the settings that decisions need, in seconds."""
@@ -93,78 +84,6 @@ class Person:
     account_id: int
     name: str
     centre: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class LostPhone:
-    """A phone that became unreachable. `at`: the service's monotonic clock. `channel`: its leg then, empty for none.
-
-    `removed`: its contact was removed; else only its qualification failed.
-    """
-
-    at: float
-    call_id: str
-    channel: str
-    removed: bool = False
-
-
-@dataclass(slots=True)
-class Line:
-    """One PBX. Epoch times are the PBX's clock; `in_sync_since` and `phones_lost` the service's monotonic clock."""
-
-    pbx: str
-    state: PbxState
-    link: LinkState = LinkState.STARTING
-    since: float = 0.0
-    in_sync_since: float | None = None
-    phones_lost: dict[int, LostPhone] = field(default_factory=dict)
-    #: stranded members whose wrap-up was asked for (once): see `find_stranded`
-    asked_to_write: set[str] = field(default_factory=set)
-    #: who was paused or on a call when the link was lost, until a snapshot says whether they still are
-    held: set[str] = field(default_factory=set)
-    #: which listeners' legs failed at once lately, and who was asked to be paused for it: when, the PBX's clock
-    failed_legs: FailedLegs = field(default_factory=FailedLegs)
-    faults_asked: dict[str, float] = field(default_factory=dict)
-    _staffing: dict[str, Staffing] = field(default_factory=dict)
-
-    def call(self, call_id: str) -> LiveCall | None:
-        """A call that lives, or None."""
-        call = self.state.calls.get(call_id)
-        return call if call is not None and call.stage is not Stage.ENDED else None
-
-    def staffing(self, queue: str) -> Staffing:
-        """Who serves a queue now. Counted once per round of decisions."""
-        found = self._staffing.get(queue)
-        if found is None:
-            rung = {interface for call in self.state.calls.values() for interface in call.ringing}
-            found = self._staffing[queue] = staffing(self.state.members.values(), queue, rung)
-        return found
-
-    def begin_round(self) -> None:
-        """The members may have changed since the last round of decisions."""
-        self._staffing.clear()
-
-    def calls_of(self, interface: str) -> list[LiveCall]:
-        """The live calls that are this listener's: talked on, or held for them after their leg was lost."""
-        stages = (Stage.TALKING, Stage.LOST)
-        return [call for call in self.state.calls.values() if call.stage in stages and call.listener == interface]
-
-    def has_leg(self, call_id: str, channel: str) -> bool:
-        """Does the call still have this listener's leg, talking or ringing?"""
-        call = self.call(call_id)
-        if call is None:
-            return False
-        talking = call.stage is Stage.TALKING and call.listener_channel == channel
-        return talking or channel in call.ringing.values()
-
-    def leg_of(self, interface: str) -> tuple[str, str]:
-        """(call id, channel) that a listener talks or rings on; empty strings for none."""
-        call = doing_by_interface(self.state.calls.values()).get(interface)
-        if call is None:
-            return "", ""
-        if call.stage is Stage.TALKING and call.listener == interface:
-            return call.call_id, call.listener_channel
-        return call.call_id, call.ringing.get(interface, "")
 
 
 @dataclass(slots=True)
@@ -209,9 +128,7 @@ class World:
                 self._apply_call_fact(line, fact, touched)
             elif isinstance(fact, MemberChanged | MemberRemoved):
                 _note_account(touched, fact.interface)
-                if isinstance(fact, MemberRemoved) or fact.paused:
-                    line.failed_legs.forget(fact.interface)
-                    line.faults_asked.pop(fact.interface, None)
+                line.take_member(fact)
             elif isinstance(fact, PhoneChanged):
                 _apply_phone(line, fact, touched, instant)
             else:
@@ -271,6 +188,11 @@ class World:
     def leg_dropped(self, call_id: str, channel: str) -> None:
         """A DropLostLeg is on its way: once per leg."""
         self.dropped_legs.setdefault(call_id, set()).add(channel)
+
+    def writing_ended(self, account_id: int) -> None:
+        """By the listener's own word, where no queue's event tells of it."""
+        for line in self.lines.values():
+            line.held.discard(interface_of(account_id))
 
     def withdrawal_failed(self, call_id: str) -> None:
         """It was refused: usually a listener answered. The decision may be taken again."""
@@ -357,9 +279,22 @@ class World:
         return False
 
     def may_be_writing(self, account_id: int) -> bool:
-        """Writing, or for all that a PBX whose link is not up has told: their writing-up must not end unheard."""
+        """Writing, or for all that was told: neither a lost PBX nor one without their membership says that it ended."""
         interface = interface_of(account_id)
         return self.writing(account_id) or any(interface in line.held for line in self.lines.values())
+
+    def in_contact(self, account_id: int) -> bool:
+        """In a conversation, or perhaps writing it up."""
+        return self.may_be_writing(account_id) or self.doing(account_id).state is ListenerState.TALKING
+
+    def is_done(self, account_id: int) -> bool:
+        """With their contact. Only a membership that is not paused says so: none at all says nothing."""
+        return bool(self.queues_of(account_id)) and not self.in_contact(account_id)
+
+    def calls_of(self, account_id: int) -> list[str]:
+        """Ids of the calls that are this listener's, on any PBX: see `Line.calls_of`."""
+        interface = interface_of(account_id)
+        return [call.call_id for line in self.lines.values() for call in line.calls_of(interface)]
 
 
 def live_calls(state: PbxState) -> list[str]:
@@ -391,11 +326,11 @@ def _apply_link(line: Line, fact: Fact, touched: Touched, instant: float) -> Non
     if isinstance(fact, PbxConnected):
         line.link, line.in_sync_since = LinkState.UP, instant
         line.asked_to_write.clear()
-        line.held.clear()
+        members = line.state.members
+        line.held = {one for one in line.held if one not in members or members[one].paused}
         touched.everything = True
     elif isinstance(fact, PbxLost | PbxRefused):
         if line.link is LinkState.UP:
-            line.held = {member.interface for member in line.state.members.values() if member.paused}
             line.held.update(call.listener for call in line.state.calls.values() if call.listener)
         line.link = LinkState.REFUSED if isinstance(fact, PbxRefused) else LinkState.LOST
         line.in_sync_since = None

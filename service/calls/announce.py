@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from service.calls.use_cases import Recorded
 from service.cases import queries as case_queries
 from service.cases import use_cases as cases
-from service.listeners.model import account_of
 from service.push.views import ListenerContact, Views
 from service.store.engine import Store
-from service.world import World
+from service.world import LinkState, World
 
 _log = structlog.get_logger(__name__)
 
@@ -29,8 +30,9 @@ class Announcer:
         changed = {contact.contact_id for contact in self._views.contacts.values() if contact.call_id in recorded.ended}
         try:
             async with self._store.reading() as session:
-                for account_id, contact_id in recorded.contacts:
-                    await self._show(session, account_id, contact_id)
+                for account_id in {account_id for account_id, _ in recorded.contacts}:
+                    if not self._world.is_done(account_id):  # after a gap, many answers are of contacts long over
+                        await self._show_current(session, account_id)
                 for contact_id in changed:
                     await self._show_again(session, contact_id)
         except Exception:
@@ -46,38 +48,43 @@ class Announcer:
             _log.exception("a contact could not be shown", action="announce-failed")
         self._views.board.flush()
 
-    async def resume(self) -> list[int]:
+    async def resume(self, over: Callable[[int], None]) -> None:
         """After a connection: who talks or still writes gets their contact back on the page.
 
-        Gives the accounts that were in contact when we last knew, and are not any more.
+        `over`: told of each account that was in contact when we last knew, and is not any more; at once, so that what
+        they answer from then on is theirs. While a PBX is away nobody is such a one: they may talk or write there.
         """
-        left: list[int] = []
+        for account_id, contact in list(self._views.contacts.items()):
+            if not self._is_current(account_id, contact.call_id):  # they took the next caller, unheard
+                self._views.drop_contact(account_id)
         async with self._store.reading() as session:
             for account_id in list(self._world.people):
-                if account_id in self._views.contacts:
+                if account_id in self._views.contacts or await self._show_current(session, account_id) is None:
                     continue
-                contact_id = await case_queries.current_contact_of(session, account_id)
-                if contact_id is not None and not await self._show(session, account_id, contact_id):
-                    left.append(account_id)
+                reached = all(line.link is LinkState.UP for line in self._world.lines.values())
+                if reached and self._world.is_done(account_id):
+                    over(account_id)
         self._views.board.flush()
-        return left
 
-    async def _show(self, session: AsyncSession, account_id: int, contact_id: int) -> bool:
+    async def _show_current(self, session: AsyncSession, account_id: int) -> int | None:
+        """The contact that the listener is in, by the database; on their page, if the PBXs say nothing else."""
+        contact_id = await case_queries.current_contact_of(session, account_id)
+        if contact_id is None:
+            return None
         state = await cases.contact_state(session, contact_id)
-        if state is None or not self._is_current(account_id, state.call_id):
-            return False
-        view = state.model_dump(mode="json")
-        self._views.set_contact(account_id, ListenerContact(contact_id, state.call_id, view))
-        return True
+        if state is not None and self._is_current(account_id, state.call_id):
+            view = state.model_dump(mode="json")
+            self._views.set_contact(account_id, ListenerContact(contact_id, state.call_id, view))
+        return contact_id
 
     async def _show_again(self, session: AsyncSession, contact_id: int) -> None:
+        state = await cases.contact_state(session, contact_id)
         for account_id, contact in list(self._views.contacts.items()):
-            if contact.contact_id == contact_id:
-                await self._show(session, account_id, contact_id)
+            if state is not None and contact.contact_id == contact_id:
+                view = state.model_dump(mode="json")
+                self._views.set_contact(account_id, ListenerContact(contact_id, state.call_id, view))
 
     def _is_current(self, account_id: int, call_id: str) -> bool:
-        """A contact read from the journal long after is nobody's current one."""
-        found = self._world.find_call(call_id)
-        if found is not None and account_of(found[1].listener) == account_id:
-            return True
-        return self._world.writing(account_id)
+        """While they have a caller, that caller's contact alone: the last that is stored may be of the one before."""
+        theirs = self._world.calls_of(account_id)
+        return call_id in theirs if theirs else not self._world.is_done(account_id)

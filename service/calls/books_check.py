@@ -89,24 +89,25 @@ class BooksCheck:
         due = [seen for seen in self._tally.seen.values() if seen.last_at < settled and seen.call_id not in live]
         found: list[Difference] = []
         for start in range(0, len(due), _AT_ONCE):
-            found += await self._compare(due[start : start + _AT_ONCE])
-        found += await self._only_in_the_books(datetime.fromtimestamp(settled, UTC))
-        self._note(found)
+            found += self._noted(await self._compare(due[start : start + _AT_ONCE]))
+        found += self._noted(await self._only_in_the_books(datetime.fromtimestamp(settled, UTC)))
         await self._commit(before)
         return found
 
     async def _only_in_the_books(self, until: datetime) -> list[Difference]:
         """Calls that ended since the last look and of which queue_log says nothing."""
-        since, self._since = self._since, until
-        if since is None or since >= until:
-            return []
         found: list[Difference] = []
+        since = self._since
+        if since is None or since >= until:
+            self._since = until
+            return found
         async with self._store.reading() as session:
             ended = await queries.ended_between(session, self.pbx, since, until)
             unseen = [call_id for call_id in ended if call_id not in self._done and call_id not in self._tally.seen]
             for start in range(0, len(unseen), _AT_ONCE):
                 facts = await queries.facts_of(session, self.pbx, unseen[start : start + _AT_ONCE])
                 found += [difference for call_id, own in facts.items() for difference in compare(None, own, call_id)]
+        self._since = until  # once it was looked at: a database that is away for a moment leaves nothing unchecked
         self._done = {call_id: None for call_id in self._done if call_id not in ended}
         return found
 
@@ -143,7 +144,7 @@ class BooksCheck:
         self._began.pop(seen.call_id, None)
         return compare(seen, facts)
 
-    def _note(self, found: Sequence[Difference]) -> None:
+    def _noted(self, found: list[Difference]) -> list[Difference]:
         for difference in found:
             self.differences[difference.kind.value] += 1
             say = _log.info if difference.kind.benign else _log.error
@@ -155,6 +156,7 @@ class BooksCheck:
                 what=difference.kind.value,
                 detail=f"queue_log {difference.queue_log}, books {difference.books}",
             )
+        return found
 
     async def _commit(self, before: Position | None) -> None:
         """Up to the first call that is still to be compared; the oldest was put in first."""

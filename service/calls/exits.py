@@ -117,7 +117,7 @@ EXITS: Final[Mapping[tuple[Result, Reason], Exit]] = {
         "A caller who preferred to stay (`declined`) and left later: `left-waiting`.",
     ),
     (Result.CLOSED, Reason.NOTICE_HEARD): Exit(
-        "The line was closed: the caller heard when it opens, to the end.",
+        "The line was closed: the caller heard the notice that says so, to the end.",
         "`closed`; `ended` by `closed`",
         "A call that nobody answered: nobody was to.",
     ),

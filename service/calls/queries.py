@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 from sqlalchemy import ColumnElement, String, and_, func, or_, select, type_coerce, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from pbx.facts import EndedBy
 from pbx.journal import Position
 from service.calls.fold import Record, without_presumed
 from service.calls.model import Call, JournalPosition, QueueLogPosition, StoredFact
@@ -159,7 +160,7 @@ class End(NamedTuple):
 
 
 #: Who may end a call. A word that is not among them, `system` first of all, is no end that may be.
-_MAY_END = ("caller", "listener", "centre", "closed", "transfer", "fault")
+_MAY_END = (EndedBy.CALLER, EndedBy.LISTENER, EndedBy.CENTRE, EndedBy.CLOSED, EndedBy.FAULT)
 
 
 def _ended_by() -> ColumnElement[str]:
@@ -176,7 +177,9 @@ async def count_ends(session: AsyncSession) -> dict[str, int]:
 async def odd_ends(session: AsyncSession) -> list[End]:
     """Calls whose end nobody who may end one has told; and those said to be closed after somebody had answered."""
     ended_by = _ended_by()
-    odd = or_(ended_by.is_(None), ended_by.not_in(_MAY_END), and_(ended_by == "closed", Call.answered_at.is_not(None)))
+    odd = or_(
+        ended_by.is_(None), ended_by.not_in(_MAY_END), and_(ended_by == EndedBy.CLOSED, Call.answered_at.is_not(None))
+    )
     columns = (Call.pbx, Call.call_id, Call.ended_at, ended_by, type_coerce(Call.ended_stage, String))
     statement = select(*columns).where(Call.ended_at.is_not(None), odd).order_by(Call.ended_at)
     return [

@@ -76,6 +76,7 @@ async def call(visit: Visit) -> CallOut:
     query=KnownQuery,
     reach=Reach.CASES,
     audits=(Action.CASE_SHOWN,),
+    audits_also=(Action.SPEAKER_CONFIRMED,),
     fails=[(NotFound, "call-not-yours")],
 )
 async def known(visit: Visit[Nothing, KnownQuery]) -> Known:

@@ -46,7 +46,7 @@ async def put_names(session: AsyncSession, keyring: Keyring, key: DataKey, case_
         if name is None:
             await queries.forget_name(session, case_id, whose)
         else:
-            words = {keyring.name_index(word) for word in words_of(name)}
+            words = {keyring.name_index(word) for word in _words_of_all(name)}
             await queries.put_name(session, case_id, whose, key.seal(name, _context(case_id, whose)), words)
 
 
@@ -66,7 +66,14 @@ async def take_names_along(
 def _joined(there: str | None, taken: str | None) -> str | None:
     if there is None or taken is None:
         return there or taken
-    return there if words_of(taken) <= words_of(there) else f"{there}{_BETWEEN}{taken}"
+    known = [words_of(name) for name in there.split(_BETWEEN)]
+    new = [name for name in taken.split(_BETWEEN) if not any(words_of(name) <= words for words in known)]
+    return _BETWEEN.join([there, *new])
+
+
+def _words_of_all(names: str) -> set[str]:
+    """Each of the names that were joined has its words."""
+    return {word for name in names.split(_BETWEEN) for word in words_of(name)}
 
 
 def _each(names: CaseNames) -> tuple[tuple[Whose, str | None], ...]:

@@ -84,6 +84,7 @@ async def contact_of_call(visit: Visit) -> ContactOut:
     conflict=NotesConflict,
     reach=Reach.CASES,
     audits=(Action.NOTES_SAVED,),
+    audits_also=(Action.CONTACT_READ,),
     in_contact=True,
     fails=[_NO_CONTACT, _OF_ANOTHER, (Conflict, "notes-changed-elsewhere"), _DISCARDED],
 )
@@ -138,6 +139,7 @@ async def link_contact(visit: Visit[LinkIn]) -> ContactOut:
     response=ShieldIn,
     reach=Reach.CASES,
     audits=(Action.NUMBER_SHIELDED,),
+    audits_also=(Action.NUMBER_UNSHIELDED,),
     fails=[_NO_CONTACT, _OF_ANOTHER, (Conflict, "contact-without-number")],
 )
 async def shield_number(visit: Visit[ShieldIn]) -> ShieldIn:

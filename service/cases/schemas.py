@@ -74,6 +74,8 @@ class ContactSummary(Wire):
 
 #: What somebody is called, as it was said. Never in an address: it would stay in logs of what lies between.
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+#: Names of a case that contacts with other names joined (`naming.py`): what was read can be saved again.
+Names = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=4000)]
 
 
 class CaseNames(Wire):
@@ -86,8 +88,8 @@ class CaseNames(Wire):
 class NamesIn(Wire):
     """The names that a case has from now on."""
 
-    caller: Annotated[Name | None, Field(repr=False)]
-    person_concerned: Annotated[Name | None, Field(repr=False)]
+    caller: Annotated[Names | None, Field(repr=False)]
+    person_concerned: Annotated[Names | None, Field(repr=False)]
 
 
 class CaseOut(Wire):

@@ -50,6 +50,8 @@ def _row(route: Route) -> str:
     kind = "WebSocket" if route.websocket else route.method
     reach = route.reach.value if route.reach is not None else "?"
     trail = ", ".join(route.audits) if isinstance(route.audits, tuple) else f"nothing: {route.audits}"
+    if route.audits_also:
+        trail += f" (in some cases also {', '.join(route.audits_also)})"
     pace = str(route.per_minute or "")
     kept = "kept" if route.in_contact else ""
     cells = (f"{kind} `{route.address}`", route.need.value, _who(route.need), kept, reach, trail, pace)

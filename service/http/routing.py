@@ -69,12 +69,14 @@ Audits: TypeAlias = tuple[Action, ...] | str
 class Promise(TypedDict, total=False):
     """What a route promises beside its right. `per_minute`: how often a session may ask; never on a call's way.
 
+    `audits_also`: what it puts on the trail in some cases only.
     `in_contact`: a contact needs it. Whoever lost their rights in the middle of one (deactivated, or a second step is
     asked of them) keeps it until the contact is over; the handler holds them to that contact.
     """
 
     reach: Reach
     audits: Audits
+    audits_also: tuple[Action, ...]
     per_minute: int
     in_contact: bool
 
@@ -170,6 +172,7 @@ class Route:
     prefix: str = PREFIX
     reach: Reach | None = None
     audits: Audits | None = None
+    audits_also: tuple[Action, ...] = ()
     per_minute: int | None = None
     in_contact: bool = False
 

@@ -85,7 +85,21 @@ class Departures:
             for interface in [interface for interface, account in members.items() if account in gone]:
                 member = line.state.members.get(interface)
                 for queue in sorted(member.queues) if member is not None else []:
-                    await self._live.send(RemoveMember(pbx=pbx, queue=queue, interface=interface))
+                    await self._remove(RemoveMember(pbx=pbx, queue=queue, interface=interface))
+
+    async def _remove(self, command: RemoveMember) -> None:
+        """A refusal is about this one alone: the others are not to be rung either."""
+        try:
+            await self._live.send(command)
+        except ServiceError as error:
+            _log.info(
+                "somebody who left is still in a queue: tried again",
+                action="departure-delayed",
+                pbx=command.pbx,
+                queue=command.queue,
+                interface=command.interface,
+                error=error.id,
+            )
 
     async def forget_phones(self) -> None:
         """Of sessions that ended, once their call is over."""

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-from datetime import UTC, datetime
 
 from pbx.commands import AddMember, EndConversation, KeepOwnReason, PauseMember, RemoveMember
 from pbx.facts import Stage
 from service.accounts.pause_reasons import PAUSE_REASONS
 from service.accounts.viewer import Viewer
-from service.errors import Conflict, Forbidden, Unfit
+from service.errors import Conflict, Forbidden, ServiceError, Unfit
 from service.listeners.model import WRAP_UP, ListenerState, endpoint_of, interface_of
 from service.live import Live
 from service.queues.model import NATIONAL_QUEUE
@@ -58,6 +57,12 @@ async def sign_out(live: Live, viewer: Viewer) -> None:
             await live.send(RemoveMember(pbx=pbx, queue=queue, interface=interface))
 
 
+async def phone_gone(live: Live, viewer: Viewer) -> None:
+    """They signed out without leaving the queues first (their page knew nothing of them, or was a script)."""
+    with contextlib.suppress(ServiceError):  # what they want holds; a PBX that cannot be told now is held to it later
+        await sign_out(live, viewer)
+
+
 async def pause(live: Live, viewer: Viewer, reason: str) -> None:
     """No call until they resume. During a conversation: from its end on, instead of the wrap-up."""
     if reason not in _PAUSE_KEYS:
@@ -83,6 +88,8 @@ async def resume(live: Live, viewer: Viewer) -> None:
         _end_writing(live, viewer)
         return
     pbxs = _serving(live, viewer)
+    untold = _writes_unpaused(live, viewer)
+    live.world.writing_ended(viewer.account_id)
     if doing.state is ListenerState.WRAP_UP:
         live.views.ending_wrapup.add(viewer.account_id)
         live.views.show_again(viewer.account_id)
@@ -93,6 +100,8 @@ async def resume(live: Live, viewer: Viewer) -> None:
         live.views.ending_wrapup.discard(viewer.account_id)
         live.views.show_again(viewer.account_id)
         raise
+    if untold:
+        _end_writing(live, viewer)
 
 
 async def end_call(live: Live, viewer: Viewer, call_id: str) -> None:
@@ -107,7 +116,7 @@ async def end_call(live: Live, viewer: Viewer, call_id: str) -> None:
 
 async def _finish(live: Live, viewer: Viewer) -> None:
     """The end of the one contact that they had left: they are free for nobody after it, so out of the queues first."""
-    if any(line.calls_of(interface_of(viewer.account_id)) for line in live.world.lines.values()):
+    if live.world.calls_of(viewer.account_id):
         raise Conflict("in-conversation", "The caller is still on the line for you: end the conversation first.")
     if live.world.queues_of(viewer.account_id):
         await sign_out(live, viewer)
@@ -115,9 +124,9 @@ async def _finish(live: Live, viewer: Viewer) -> None:
 
 
 def _end_writing(live: Live, viewer: Viewer) -> None:
+    live.world.writing_ended(viewer.account_id)
     live.views.drop_contact(viewer.account_id)
-    for end_writing in list(live.recorders.values())[:1]:  # one store: one of them tells it
-        end_writing(viewer.account_id, datetime.now(UTC))
+    live.end_writing(viewer.account_id)
     live.views.show_again(viewer.account_id)
 
 
@@ -128,12 +137,16 @@ def _pause_of_a_newcomer(live: Live, viewer: Viewer) -> tuple[bool, str]:
 
 
 def _writes_as_nobodys_member(live: Live, viewer: Viewer) -> bool:
-    """They signed out during the conversation, which is over: no pause of theirs says that they still write."""
-    interface = interface_of(viewer.account_id)
-    lines = live.world.lines.values()
-    if viewer.account_id not in live.views.contacts or live.world.queues_of(viewer.account_id):
+    """They left the queues before they had written it up: no pause of theirs says that they still write."""
+    return _writes_unpaused(live, viewer) and not live.world.queues_of(viewer.account_id)
+
+
+def _writes_unpaused(live: Live, viewer: Viewer) -> bool:
+    """No event will tell that their writing-up ended: the queue in which they were paused for it has them no more."""
+    account_id = viewer.account_id
+    if account_id not in live.views.contacts or live.world.writing(account_id):
         return False
-    return not any(line.calls_of(interface) for line in lines)
+    return not live.world.calls_of(account_id)
 
 
 def _serving(live: Live, viewer: Viewer) -> list[str]:

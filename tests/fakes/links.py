@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from pbx.commands import Command
 from pbx.link import LinkConfig, Reply
 
@@ -14,6 +16,9 @@ class TakingLink:
             pbx=pbx, host="127.0.0.1", port=0, username="service", secret="", provision_username="", provision_secret=""
         )
         self.taken: list[Command] = []
+
+    def pbx_now(self) -> float:
+        return time.time()
 
     async def send(self, command: Command, *, timeout: float = 5.0) -> Reply:
         self.taken.append(command)

@@ -50,7 +50,7 @@ class Reader:
 
     async def close(self) -> None:
         await self.link.close()
-        async with asyncio.timeout(3):
+        async with asyncio.timeout(15):
             await asyncio.gather(*self._tasks)
 
 

@@ -105,6 +105,11 @@ async def recorder(
     archive = Archive("pbx1", keyring, CallerNumbers(CallerKeyRing(), "FR"))
     made = Recorder(sqlite_store, archive, journal, live=list, announce=nobody_looks)
     task = asyncio.create_task(made.run())
+    begun = journal.read_bytes()
+    journal.write_bytes(b"")
+    made.offer([PbxConnected(pbx="pbx1", at=BASE - 100, version="22.10.1")])
+    await made.settled()
+    journal.write_bytes(begun)
     yield made
     await end(task)
 

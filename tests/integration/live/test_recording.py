@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -284,39 +283,6 @@ async def test_after_a_connection_calls_that_live_no_more_are_ended(
     await running(recorder, work)
     call = await stored_call(store)
     assert (call.result, call.ended_by) == (Result.ANSWERED, EndedBy.FAULT)
-
-
-async def test_what_found_no_room_while_the_database_was_locked_is_read_from_the_journal(
-    sqlite_store: Store, archive: Archive, keyring: Keyring, tmp_path: Path
-) -> None:
-    await hire_eight(sqlite_store, keyring)
-    journal = tmp_path / "journal.json"
-    journal.write_bytes(b"".join(eventful_call(CALL).journal))
-    events, _place = read(journal, Position())
-    happened = JournalReplay("pbx1").feed(events)
-
-    async def announce(_recorded: Recorded) -> None:
-        """Nobody looks."""
-
-    recorder = Recorder(sqlite_store, archive, journal, live=list, announce=announce, limit=2)
-    lock = sqlite3.connect(tmp_path / "ecoute.db", isolation_level=None)
-    lock.execute("BEGIN IMMEDIATE")
-
-    async def work() -> None:
-        for fact in happened:
-            recorder.offer([fact])
-            await asyncio.sleep(0)
-        assert recorder.behind <= 2
-        lock.execute("ROLLBACK")
-        await recorder.settled()
-
-    await running(recorder, work)
-    lock.close()
-    assert await count(sqlite_store, StoredFact) == len(happened)
-    call = await stored_call(sqlite_store)
-    assert (call.result, call.ended_by, call.centre) == (Result.ANSWERED, EndedBy.CENTRE, "centre-73")
-    assert await count(sqlite_store, Contact) == await count(sqlite_store, Case) == 1
-    assert recorder.replays == 1
 
 
 async def test_a_number_too_large_for_the_database_costs_only_its_call(

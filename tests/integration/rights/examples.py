@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -64,6 +65,12 @@ async def _own_code(_house: House, viewer: Viewer) -> dict[str, Any]:
     return {"code": pyotp.TOTP(viewer.secret).now() if viewer.secret else "000000"}
 
 
+async def _next_code(_house: House, viewer: Viewer) -> dict[str, Any]:
+    """The code of now was taken by confirming it."""
+    following = pyotp.TOTP(viewer.secret).at(int(time.time()) + 30) if viewer.secret else "000000"
+    return {"password": viewer.password or "wrong", "code": following}
+
+
 async def _hung_up(house: House, viewer: Viewer) -> dict[str, Any]:
     """Nobody resumes in the middle of a conversation."""
     house.line().state.calls.pop(house.calls.get(("talks", viewer.account_id), ""), None)
@@ -84,6 +91,7 @@ _ONE: Final[dict[Key, Example | tuple[Example, ...]]] = {
     ("GET", "/api/v1/account/second-step"): Example(),
     ("POST", "/api/v1/account/second-step"): Example(prepare=_own_password),
     ("POST", "/api/v1/account/second-step/confirm"): Example(prepare=_own_code),
+    ("POST", "/api/v1/account/second-step/codes"): Example(prepare=_next_code),
     ("POST", "/api/v1/account/second-step/remove"): Example(prepare=_own_password),
     ("GET", "/api/v1/contacts/{contact_id}"): Example(About.READ),
     ("GET", "/api/v1/calls/{call_id}/contact"): Example(About.READ),

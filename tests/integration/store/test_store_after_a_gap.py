@@ -131,6 +131,30 @@ async def test_what_differs_is_counted_by_kind_and_logged_by_the_call_s_id(
     assert await check(books, 5) == [], "each is told once"
 
 
+async def test_what_could_not_be_compared_for_a_moment_is_compared_later_and_no_difference_is_forgotten(
+    store: Store, archive: Archive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = tmp_path / "queue_log"
+    log.write_text(in_queue_log(1))
+    await record(store, archive, left_waiting(1))
+    books = BooksCheck(store, "pbx1", log, live=list)
+    assert await check(books, 1) == []
+    with log.open("a") as file:
+        file.write(in_queue_log(2))  # in queue_log alone; 3 is in the books alone
+    await record(store, archive, left_waiting(3))
+
+    async def away(*_: object) -> None:
+        raise OSError("the database is away")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(queries, "ended_between", away)
+        with pytest.raises(OSError, match="away"):
+            await check(books, 3)
+    assert books.differences == {"unknown-call": 1}, "found before the database went away"
+    assert await check(books, 30) == [(call_id(3), DifferenceKind.NOT_IN_QUEUE_LOG)]
+    assert books.differences == {"unknown-call": 1, "not-in-queue-log": 1}
+
+
 async def test_a_call_that_lives_is_compared_when_it_is_over_and_the_place_waits_for_it(
     store: Store, archive: Archive, tmp_path: Path
 ) -> None:

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from pbx.commands import ReloadPhones, RemoveMember
+from pbx.commands import Command, ReloadPhones, RemoveMember
 from pbx.layout import Layout
+from pbx.link import CommandRefused, Reply
 from service.accounts import signing, use_cases
 from service.accounts.rights import Role
 from service.accounts.signing import SignedIn
@@ -126,3 +127,25 @@ async def test_after_a_restart_a_phone_that_should_be_gone_goes(stage: Stage) ->
     fresh = Phones(stage.store, stage.keyring, stage.link, stage.layout, in_call=lambda: ())  # type: ignore[arg-type]
     await fresh.synchronise()
     assert stage.known_phones() == ["l0"]
+
+
+class RefusingLink(TakingLink):
+    """Knows one of the queues no more."""
+
+    async def send(self, command: Command, *, timeout: float = 5.0) -> Reply:
+        await super().send(command, timeout=timeout)
+        if isinstance(command, RemoveMember) and command.queue == "centre-38":
+            raise CommandRefused("no-such-queue", "No such queue")
+        return Reply("taken")
+
+
+async def test_a_queue_that_cannot_be_left_keeps_nobody_in_the_others(stage: Stage) -> None:
+    account_id = stage.signed_in.viewer.account_id
+    live = stage.departures._live
+    refusing = RefusingLink()
+    live.links[PBX] = refusing  # type: ignore[assignment]
+    live.world.lines[PBX].state.members[f"PJSIP/l{account_id}"].queues.add("centre-38")
+    async with stage.store.transaction() as session:
+        await use_cases.set_active(session, stage.keyring, username="lise", active=False, at=_now())
+    await stage.departures.leave_queues()
+    assert [one.queue for one in refusing.taken if isinstance(one, RemoveMember)] == ["centre-38", "national"]

@@ -80,10 +80,11 @@ async def test_an_end_that_must_not_be_is_named_by_call_and_instant(
     assert "33199003133" not in str(problem)
 
 
-async def test_an_end_of_which_this_version_knows_no_word_is_a_finding(store: Store, tmp_path: Path) -> None:
+@pytest.mark.parametrize("word", ["operator", "transfer"])
+async def test_an_end_of_which_this_version_knows_no_word_is_a_finding(store: Store, tmp_path: Path, word: str) -> None:
     call_id = await put(store, ended_by=EndedBy.CALLER)
     async with store.transaction() as session:
-        await session.execute(text("UPDATE calls SET ended_by = 'operator'"))
+        await session.execute(text("UPDATE calls SET ended_by = :word"), {"word": word})
     (problem,) = (await report_of(tmp_path, store)).findings
     assert (problem.id, call_id in problem.sentence) == ("ended-unclassified", True)
 

@@ -154,6 +154,20 @@ async def test_a_draft_that_turns_out_to_be_a_known_case_brings_its_names(
         assert set(await session.scalars(select(CaseNameWord.case_id))) == {known}
 
 
+async def test_two_people_whose_words_another_two_have_too_are_not_taken_for_them(
+    store: Store, keyring: Keyring, camille: Viewer
+) -> None:
+    known, _ = await answered(store, keyring, camille, "c0")
+    for n, name in enumerate(("Jean Martin", "Marie Dupont", "Jean Dupont", "dupont, MARIE")):
+        draft, contact = await answered(store, keyring, camille, f"c{n + 1}")
+        await named(store, keyring, camille, draft, CaseNames(caller=None, person_concerned=name))
+        async with store.transaction() as session:
+            await editing.link(session, keyring, camille, contact, case_id=known, at=NOW)
+    async with store.transaction() as session:
+        names = (await editing.read_case(session, keyring, camille, known, NOW)).names
+    assert names.person_concerned == "Jean Martin ; Marie Dupont ; Jean Dupont"
+
+
 async def test_cases_are_found_by_reference_department_status_and_days(
     store: Store, keyring: Keyring, camille: Viewer
 ) -> None:
@@ -323,3 +337,29 @@ async def test_names_and_searches_over_the_wire(site: Site) -> None:
             assert "x" * 20 not in await response.text()
     async with site.store.reading() as session:
         assert (await session.scalars(select(Contact.id))).all()
+
+
+async def test_names_that_contacts_joined_are_saved_again_as_they_were_read_and_each_is_found(site: Site) -> None:
+    account_id, listener = await site.signed_in("camille", Role.LISTENER)
+    names = [f"{first} {' '.join(chr(97 + n) * 10 for n in range(17))}" for first in ("Ange", "Zita")]
+    for call_id, name in zip(("c1", "c2"), names, strict=True):
+        opened = await site.answered(account_id, call_id)
+        body = {"caller": None, "person_concerned": name}
+        async with listener.put(f"/api/v1/cases/{opened.case_id}/names", json=body) as response:
+            assert response.status == 200
+        if call_id == "c1":
+            known = opened.case_id
+    path = f"/api/v1/contacts/{opened.contact_id}/case"
+    async with listener.post(path, json={"case_id": known}) as response:
+        assert response.status == 200, await response.text()
+    async with listener.get(f"/api/v1/cases/{known}") as response:
+        read = (await response.json())["names"]
+    assert read == {"caller": None, "person_concerned": " ; ".join(names)}
+    async with listener.put(f"/api/v1/cases/{known}/names", json=read) as response:
+        assert (response.status, await response.json()) == (200, read)
+    for name in names:
+        async with listener.post("/api/v1/cases/search", json={"name": name.split()[0]}) as response:
+            assert [case["case_id"] for case in (await response.json())["cases"]] == [known]
+    too_long = {"caller": "x" * 4001, "person_concerned": None}
+    async with listener.put(f"/api/v1/cases/{known}/names", json=too_long) as response:
+        assert response.status == 422

@@ -333,7 +333,8 @@ def test_the_longest_queue_inside_asterisk_is_read_from_its_own_words() -> None:
 def test_notes_that_the_store_refuses_are_told_until_some_are_taken() -> None:
     traffic = Traffic(CollectorRegistry())
     method, route = NOTES_ROUTE
-    traffic.answered(method, route, 409, 0.01)
+    for status in (409, 499, 500):
+        traffic.answered(method, route, status, 0.01)
     assert not traffic.fail(0.0)
     traffic.answered(method, route, 503, 5.0)
     at = time.monotonic()

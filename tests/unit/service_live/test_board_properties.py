@@ -223,7 +223,7 @@ def test_a_page_that_falls_behind_is_told_to_fetch_again_and_is_right_afterwards
 def corpus() -> str:
     """Messages of a listener, of one who also watches the line, and of a supervisor, and what they must show then."""
     runs = []
-    for seed in (1, 7, 11):
+    for seed in (1, 3, 11):
         for page, messages in played(seed, 90):
             if page.viewer in VIEWERS[:4]:
                 shows = [{"kind": kind, "id": id_, "value": value} for (kind, id_), value in page.things.items()]

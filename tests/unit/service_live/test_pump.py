@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from pbx.commands import Command, Heartbeat, PauseMember, WithdrawCaller
-from pbx.facts import CallEntered, CallFact, Fact, ListenerRung, MemberChanged, PbxConnected
+from pbx.facts import CallEntered, CallFact, Fact, ListenerRung, MemberChanged, PbxConnected, PbxLost
 from pbx.link import CommandRefused, Reply
 from pbx.state import PbxState
 from service.calls.known import KnownCaller
@@ -235,6 +235,59 @@ async def test_a_service_that_cannot_decide_says_so_by_its_silence(
     assert await beats_of_some_rounds() == 0
 
 
+async def test_a_fact_that_is_not_understood_costs_only_itself(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("a fault of ours")
+
+    line = parts.world.lines[PBX]
+    parts.pump.take([PbxLost(pbx=PBX, at=parts.pump.now(), reason="closed")])
+    monkeypatch.setattr(World, "_apply_call_fact", broken)
+    fact, connected = entered(parts), PbxConnected(pbx=PBX, at=parts.pump.now(), version="22.10.1")
+    parts.pump.take([fact, connected])
+    assert line.link is LinkState.UP
+    assert parts.recorder.facts[-2:] == [fact, connected]
+    assert parts.board.value(Kind.CALL, "c1") is not None, "everything is looked at again"
+
+
+async def test_no_heartbeat_keeps_the_dialplan_from_overflowing_while_nothing_is_decided_of_the_line(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def beats() -> int:
+        return sum(isinstance(command, Heartbeat) for command in parts.link.sent)
+
+    monkeypatch.setattr("service.pump.HEARTBEAT_SECONDS", 0.001)
+    parts.pump.take([PbxLost(pbx=PBX, at=parts.pump.now(), reason="closed")])  # and its return was not understood
+    assert parts.link.connected
+    rounds = iter(range(10))
+    await run_for_a_moment(parts, lambda: next(rounds, None) is None)
+    assert beats() == 0
+    parts.pump.take([PbxConnected(pbx=PBX, at=parts.pump.now(), version="22.10.1")])
+    await run_for_a_moment(parts, lambda: beats() > 1)
+
+
+async def test_while_batches_wait_the_rest_of_the_service_gets_its_turn(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A storm of events: there is always another batch."""
+    turns: list[int] = []
+    taken = 0
+
+    async def storm(_link: FakeLink) -> AsyncIterator[list[Fact]]:
+        nonlocal taken
+        while taken < 100:
+            taken += 1
+            yield [changed(parts)]
+
+    async def others() -> None:
+        while taken < 100:
+            turns.append(taken)
+            await asyncio.sleep(0)
+
+    monkeypatch.setattr(FakeLink, "batches", storm)
+    await asyncio.gather(parts.pump.run(), others())
+    assert len(set(turns)) > 50
+
+
 async def test_a_listener_held_for_a_caller_who_is_gone_is_asked_once_to_write_up(parts: Parts) -> None:
     def sent() -> list[Command]:
         return [command for command in parts.link.sent if isinstance(command, PauseMember)]
@@ -308,7 +361,7 @@ async def run_for_a_moment(parts: Parts, done: Any) -> None:
     """The pump's helpers at work until `done`."""
     task = asyncio.create_task(parts.pump.run())
     try:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while not done():
                 await asyncio.sleep(0.01)
     finally:

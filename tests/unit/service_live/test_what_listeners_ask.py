@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import datetime
 from types import SimpleNamespace
 from typing import Any
@@ -34,6 +35,10 @@ class Link:
     def __init__(self, *refuses: type[Command]) -> None:
         self.sent: list[Command] = []
         self.refuses = refuses
+        self.clock_offset = 0.0
+
+    def pbx_now(self) -> float:
+        return time.time() + self.clock_offset
 
     async def send(self, command: Command, timeout: float = 5.0) -> Reply:
         self.sent.append(command)
@@ -53,6 +58,7 @@ class Desk:
         self.live = Live(nothing, made, board, Views(made, board, nothing), Presence(), nothing)
         self.live.links[PBX] = self.link  # type: ignore[assignment]
         self.ended: list[int] = []
+        self.ended_at: list[datetime] = []
         self.live.recorders[PBX] = self._ended
         if contact:
             self.live.views.set_contact(12, ListenerContact(7, contact, {"contact_id": 7}))
@@ -60,6 +66,7 @@ class Desk:
     def _ended(self, account_id: int, at: datetime) -> None:
         assert at.tzinfo is not None
         self.ended.append(account_id)
+        self.ended_at.append(at)
 
     @property
     def viewer(self) -> Viewer:
