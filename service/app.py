@@ -14,6 +14,7 @@ import ssl
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -55,7 +56,9 @@ from service.keys import Keyring
 from service.listeners import routes as listener_routes
 from service.listeners.departures import Departures
 from service.listeners.phones import Phones
+from service.listeners.use_cases import phone_gone
 from service.live import LIVE, Live
+from service.log import failed_in_loop
 from service.numbers import read_rules
 from service.provisioning import Provisioning
 from service.pump import Pump
@@ -92,6 +95,7 @@ async def serve(settings: Settings, ready: Callable[[], None] | None = None, *, 
     """Run the service until SIGTERM or SIGINT. `ready`: called when its pages and every PBX answer."""
     allow_many_files()
     come_first()
+    asyncio.get_running_loop().set_exception_handler(failed_in_loop)
     service = await build(settings, record_ami=record_ami)
     read_rules(settings.line.country)
     loop = asyncio.get_running_loop()
@@ -183,7 +187,7 @@ def _wire(
     """The parts of one PBX."""
     live, store = service.live, service.store
     layout = Layout.of(settings.store.data_dir.absolute(), pbx.id)
-    link = PbxLink(_link_config(pbx, layout), record=record)
+    link = PbxLink(_link_config(pbx, layout), record=record, reread=lambda: _link_config(pbx, layout))
     recorder = Recorder(
         store,
         Archive(pbx.id, keyring, numbers),
@@ -291,6 +295,7 @@ def _web(settings: Settings, service: Service, keyring: Keyring, traffic: Traffi
         options=options,
         readiness={"pbx": pbx_answers},
         publish=service.publish,
+        left=partial(phone_gone, service.live),
         health=service.watch,
         answered=traffic.answered,
     )

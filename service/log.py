@@ -9,6 +9,7 @@ Anything that looks like a telephone number or an address is cut out of other li
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 import sys
@@ -47,6 +48,9 @@ _MAIL: Final = re.compile(r"[\w.+-]+@[\w-]+\.[\w.-]+")
 _HARMLESS: Final = re.compile(r"[\w .,:;/@<>{}()\[\]=+'*-]{0,200}")
 _HASH: Final = re.compile(r"[0-9a-f]{64}")  # of the audit trail: keyed, and of ids alone
 _WITHHELD: Final = "withheld"
+#: libraries that write values into their sentences, and what of a sentence is theirs: what is before the first value
+_FILLED_IN: Final = frozenset({"asyncio", "panoramisk"})
+_THEIR_WORDS: Final = re.compile(r"[^\n(<'\"]*")
 
 
 def configure(*, level: str = "info", as_json: bool = False, stream: TextIO | None = None) -> None:
@@ -97,6 +101,19 @@ def _uncaught(_kind: type[BaseException], error: BaseException | None, _trace: T
     if isinstance(error, KeyboardInterrupt):
         return
     structlog.get_logger(__name__).critical("an error that nobody caught", action="uncaught", exc_info=error)
+
+
+def failed_in_loop(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """For `loop.set_exception_handler`: what fails where nobody waits for it. asyncio would print what it quotes."""
+    task = context.get("task") or context.get("future")
+    coroutine = task.get_coro() if isinstance(task, asyncio.Task) else None
+    structlog.get_logger(__name__).error(
+        "something failed where nobody waited for it",
+        action="loop-failed",
+        what=_their_words(str(context.get("message", ""))),
+        task=getattr(coroutine, "__qualname__", None),
+        exc_info=context.get("exception"),
+    )
 
 
 def scrub(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
@@ -166,7 +183,7 @@ def _chain(error: BaseException) -> list[str]:
 
 
 def _only_the_template(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Another library's line: its template alone. What would be filled in may be anybody's.
+    """Another library's line: its template alone. What would be filled in, or was already, may be anybody's.
 
     Our own `pbx` package writes such lines, too: there, what has a harmless form is filled in.
     """
@@ -174,10 +191,18 @@ def _only_the_template(_logger: Any, _method: str, event: MutableMapping[str, An
     if isinstance(record, logging.LogRecord):
         values = event.pop("positional_args", None)
         own = record.name.startswith("pbx.") and isinstance(values, tuple)
-        event["event"] = _filled(str(record.msg), values) if own else str(record.msg)
+        said = str(record.msg)
+        if record.name.partition(".")[0] in _FILLED_IN:
+            said = _their_words(said)
+        event["event"] = _filled(said, values) if own else said
         if record.exc_info:
             event["exc_info"] = record.exc_info
     return event
+
+
+def _their_words(said: str) -> str:
+    found = _THEIR_WORDS.match(said)
+    return found.group().rstrip(" :") if found else ""
 
 
 def _filled(template: str, values: tuple[object, ...]) -> str:

@@ -49,21 +49,26 @@ def counted_as(address: str) -> str:
 
 
 async def count(
-    session: AsyncSession, name_index: str, address_index: str, at: datetime, *, their_browser: bool = False
+    session: AsyncSession, name_index: str, source_index: str, at: datetime, *, their_browser: bool = False
 ) -> FailedSignIn:
     """One more attempt to sign in; to be committed before the password is looked at. TooMany `sign-in-too-often`.
 
-    `their_browser`: it was signed in to this very account. Those who guess from many addresses do not lock that out.
+    `source_index`: of an address. `their_browser`: it was signed in to this very account, and is a source of its own.
+    No guesses of others lock it out, neither from many addresses nor from its own: a house has one for all.
     """
     since = await _begin(session, at)
-    too_often = (
-        await queries.failures(session, since, username_index=name_index, address_index=address_index) >= LIMIT_PAIR
-        or (not their_browser and await queries.failures(session, since, username_index=name_index) >= LIMIT_NAME)
-        or await queries.failures(session, since, address_index=address_index) >= LIMIT_ADDRESS
+    too_often = await queries.failures(
+        session, since, username_index=name_index, address_index=source_index
+    ) >= LIMIT_PAIR or (
+        not their_browser
+        and (
+            await queries.failures(session, since, username_index=name_index) >= LIMIT_NAME
+            or await queries.failures(session, since, address_index=source_index) >= LIMIT_ADDRESS
+        )
     )
     if too_often:
         raise _too_often()
-    return await _add(session, name_index, address_index, at)
+    return await _add(session, name_index, source_index, at)
 
 
 async def count_known(

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from service.accounts import queries
 from service.accounts.model import Account, SignedInSession
-from service.accounts.sessions import KEPT_AFTER_CALL, SESSION_LASTS
+from service.accounts.sessions import KEPT_AFTER_CALL, SESSION_LASTS, holder_of
 from service.audit import queries as audit
 from service.audit.model import Action
 from service.audit.use_cases import Act, append
@@ -24,9 +24,7 @@ from service.keys import Keyring
 
 async def held_by(session: AsyncSession, account_id: int, at: datetime) -> tuple[SignedInSession | None, int | None]:
     """The session that has the account's phone, and the contact that it holds; none where there is none."""
-    rows = await queries.sessions_of(session, account_id, at - SESSION_LASTS)
-    asked = [row for row in rows if row.phone_asked_at is not None]
-    holder = max(asked, key=lambda row: (row.phone_asked_at or at, row.id), default=None)
+    holder = holder_of(await queries.sessions_of(session, account_id, at - SESSION_LASTS))
     if holder is None:
         return None, None
     return holder, await queries.held_contact(session, holder, ended_after=at - KEPT_AFTER_CALL)

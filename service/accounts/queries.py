@@ -285,8 +285,13 @@ async def second_step(session: AsyncSession, account_id: int, *, lock: bool = Fa
 
 async def remove_second_step(session: AsyncSession, account_id: int) -> None:
     """With its recovery codes."""
-    await session.execute(delete(RecoveryCode).where(RecoveryCode.account_id == account_id))
+    await remove_recovery_codes(session, account_id)
     await session.execute(delete(SecondStep).where(SecondStep.account_id == account_id))
+
+
+async def remove_recovery_codes(session: AsyncSession, account_id: int) -> None:
+    """Used or not."""
+    await session.execute(delete(RecoveryCode).where(RecoveryCode.account_id == account_id))
 
 
 async def use_recovery_code(session: AsyncSession, account_id: int, code_hash: str, at: datetime) -> bool:

@@ -9,6 +9,7 @@ from service.accounts.schemas import (
     EnrolmentOut,
     EventsOut,
     Me,
+    NewCodesIn,
     OwnPasswordIn,
     PreferencesIn,
     RecoveryCodesOut,
@@ -22,8 +23,7 @@ from service.accounts.viewer import Viewer
 from service.audit.model import Action
 from service.errors import Conflict, NotFound, TooMany, Unauthenticated, Unfit
 from service.http.cookie import clear_cookie, set_cookie, token_of
-from service.http.keys import CLOCK, KEYRING, OPTIONS, PUBLISH, STORE, SessionEnded
-from service.http.options import client_address
+from service.http.keys import CLIENTS, CLOCK, KEYRING, LEFT, OPTIONS, PUBLISH, STORE, SessionEnded
 from service.http.routing import PUBLIC, SIGNED_IN, Reach, RouteTable, Visit
 
 routes = RouteTable("accounts")
@@ -50,7 +50,7 @@ _WRONG_PASSWORD = (Unfit, "password-wrong")
 async def sign_in(visit: Visit[SignInIn]) -> Me:
     """Sign in; the cookie that comes back is the session."""
     app, request = visit.app, visit.request
-    address = client_address(request.remote, request.headers.getall("X-Forwarded-For", []), app[OPTIONS])
+    address = app[CLIENTS].address(request.remote, request.headers.getall("X-Forwarded-For", []))
     signed_in = await signing.sign_in(
         app[STORE],
         app[KEYRING],
@@ -63,7 +63,7 @@ async def sign_in(visit: Visit[SignInIn]) -> Me:
         step_asked_of=app[OPTIONS].second_step_roles,
     )
     if signed_in.replaced is not None:
-        app[PUBLISH](SessionEnded(session_id=signed_in.replaced, account_id=signed_in.viewer.account_id))
+        app[PUBLISH](SessionEnded(session_id=signed_in.replaced))
     visit.on_response(lambda response: set_cookie(response, signed_in.token))
     return me(signed_in.viewer)
 
@@ -93,11 +93,13 @@ async def choose_preferences(visit: Visit[PreferencesIn]) -> Me:
 
 @routes.delete("/session", right=SIGNED_IN, reach=Reach.OWN, audits=(Action.SIGNED_OUT,), in_contact=True)
 async def sign_out(visit: Visit) -> None:
-    """Sign out here. A call that is live goes on."""
+    """Sign out here. A call that is live goes on; without their phone nobody rings them."""
     viewer = visit.viewer
     async with visit.app[STORE].transaction() as session:
-        await sessions.sign_out(session, visit.app[KEYRING], viewer, visit.app[CLOCK]())
+        phone_goes = await sessions.sign_out(session, visit.app[KEYRING], viewer, visit.app[CLOCK]())
     _tell(visit, viewer.session_id)
+    if phone_goes:
+        await visit.app[LEFT](viewer)
     visit.on_response(clear_cookie)
 
 
@@ -112,8 +114,7 @@ async def own_sessions(visit: Visit) -> SessionsOut:
     viewer = visit.viewer
     async with visit.app[STORE].reading() as session:
         rows = await sessions.own(session, viewer, visit.app[CLOCK]())
-    asked = [row for row in rows if row.phone_asked_at is not None]
-    holder = max(asked, key=lambda row: (row.phone_asked_at or row.made_at, row.id), default=None)
+    holder = sessions.holder_of(rows)
     shown = [
         SessionOut(
             session_id=row.id,
@@ -219,6 +220,25 @@ async def confirm_second_step(visit: Visit[CodeIn]) -> RecoveryCodesOut:
 
 @routes.change(
     "POST",
+    "/account/second-step/codes",
+    right=SIGNED_IN,
+    body=NewCodesIn,
+    response=RecoveryCodesOut,
+    fails=[_WRONG_PASSWORD, (Unfit, "code-wrong"), _TOO_OFTEN, (Conflict, "second-step-off")],
+    reach=Reach.OWN,
+    audits=(Action.RECOVERY_CODES_MADE,),
+)
+async def renew_recovery_codes(visit: Visit[NewCodesIn]) -> RecoveryCodesOut:
+    """Other recovery codes, once. Those from before hold no more."""
+    app, body = visit.app, visit.body
+    codes = await second_step.renew_codes(
+        app[STORE], app[KEYRING], visit.viewer, password=body.password, code=body.code, at=app[CLOCK]()
+    )
+    return RecoveryCodesOut(codes=codes)
+
+
+@routes.change(
+    "POST",
     "/account/second-step/remove",
     right=SIGNED_IN,
     body=OwnPasswordIn,
@@ -243,4 +263,4 @@ def _asked_of(visit: Visit[OwnPasswordIn] | Visit, viewer: Viewer) -> bool:
 
 def _tell(visit: Visit, session_id: int) -> None:
     """Its pages are to be closed."""
-    visit.app[PUBLISH](SessionEnded(session_id=session_id, account_id=visit.viewer.account_id))
+    visit.app[PUBLISH](SessionEnded(session_id=session_id))

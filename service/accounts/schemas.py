@@ -20,6 +20,7 @@ SecurityAction = Literal[
     "account.returned",
     "code.refused",
     "recovery-code.used",
+    "recovery-codes.made",
     "second-step.asked",
     "second-step.removed",
     "second-step.set",
@@ -64,6 +65,10 @@ class CodeIn(Wire):
     """What the telephone shows now."""
 
     code: Annotated[str, Field(min_length=6, max_length=12, repr=False)]
+
+
+class NewCodesIn(OwnPasswordIn, CodeIn):
+    """One's password, and what the telephone shows now."""
 
 
 class SecondStepOut(Wire):

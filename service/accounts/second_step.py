@@ -200,15 +200,45 @@ async def confirm(store: Store, keyring: Keyring, viewer: Viewer, *, code: str, 
             raise Conflict("second-step-not-begun", "Begin anew: there is no second step to confirm.")
         step = matching_step(_open(keyring, row), code.replace(" ", ""), at, row.last_step)
         if step is None:
-            raise Unfit("code-wrong", "This code does not fit: take the one that is shown now.", field="code")
+            raise _code_wrong()
         row.confirmed_at, row.last_step = at, step
-        codes = [passwords.random_code() for _ in range(_RECOVERY_CODES)]
-        hashes = [_code_hash(viewer.account_id, shown.replace("-", "")) for shown in codes]
-        session.add_all(RecoveryCode(account_id=viewer.account_id, code_hash=hashed) for hashed in hashes)
+        codes = _new_codes(session, viewer.account_id)
         await queries.release_session(session, viewer.account_id, viewer.session_id, at)
         await queries.forgive(session, index, source)
         act = Act(action=Action.SECOND_STEP_SET, subject="account", subject_id=viewer.account_id)
         await append(session, keyring, [act], account_id=viewer.account_id, at=at)
+    return codes
+
+
+async def renew_codes(
+    store: Store, keyring: Keyring, viewer: Viewer, *, password: str, code: str, at: datetime
+) -> list[str]:
+    """Other recovery codes, to be shown once; those from before hold no more. `code`: what the telephone shows now.
+
+    Unfit `password-wrong`, `code-wrong`; Conflict `second-step-off` where there is none.
+    """
+    await check_own_password(store, keyring, viewer, password, at)
+    index, source = _own_attempts(keyring, "recovery-codes", viewer)
+    async with store.transaction() as session:
+        await attempts.count_known(session, index, source, at)
+    typed = code.replace(" ", "")
+    async with store.transaction() as session:
+        row = await queries.second_step(session, viewer.account_id, lock=True)
+        if row is None or row.confirmed_at is None:
+            raise Conflict("second-step-off", "There is no second step: set one up first, recovery codes come with it.")
+        right = _is_code(typed) and await _use(session, keyring, viewer.account_id, typed, at)
+        if not right:
+            await attempts.note_refused(
+                session, keyring, Action.CODE_REFUSED, account_id=viewer.account_id, name_index=index, at=at
+            )
+        else:
+            await queries.remove_recovery_codes(session, viewer.account_id)
+            codes = _new_codes(session, viewer.account_id)
+            await queries.forgive(session, index, source)
+            act = Act(action=Action.RECOVERY_CODES_MADE, subject="account", subject_id=viewer.account_id)
+            await append(session, keyring, [act], account_id=viewer.account_id, at=at)
+    if not right:
+        raise _code_wrong()
     return codes
 
 
@@ -255,6 +285,18 @@ async def _remove(session: AsyncSession, keyring: Keyring, account_id: int, *, b
     await queries.remove_second_step(session, account_id)
     act = Act(action=Action.SECOND_STEP_REMOVED, subject="account", subject_id=account_id)
     await append(session, keyring, [act], account_id=by, at=at)
+
+
+def _new_codes(session: AsyncSession, account_id: int) -> list[str]:
+    """As they are shown; the store has their hashes."""
+    codes = [passwords.random_code() for _ in range(_RECOVERY_CODES)]
+    hashes = [_code_hash(account_id, shown.replace("-", "")) for shown in codes]
+    session.add_all(RecoveryCode(account_id=account_id, code_hash=hashed) for hashed in hashes)
+    return codes
+
+
+def _code_wrong() -> Unfit:
+    return Unfit("code-wrong", "This code does not fit: take the one that is shown now.", field="code")
 
 
 def _picture(uri: str) -> tuple[str, int]:

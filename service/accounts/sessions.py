@@ -190,13 +190,20 @@ async def browser_of(session: AsyncSession, account_id: int, token: str | None) 
     return row.id if row is not None and row.account_id == account_id else None
 
 
-async def sign_out(session: AsyncSession, keyring: Keyring, viewer: Viewer, at: datetime) -> None:
-    """This session ends; the account's others, and a call that is live, go on."""
+async def sign_out(session: AsyncSession, keyring: Keyring, viewer: Viewer, at: datetime) -> bool:
+    """This session ends; the account's others, and a call that is live, go on.
+
+    Whether their phone goes with it: this session had it, and no other takes it on.
+    """
+    rows = await own(session, viewer, at)
+    holder = holder_of(rows)
+    others = [row for row in rows if row.id != viewer.session_id]
     await queries.end_sessions(session, viewer.account_id, at, only=viewer.session_id)
     acts = [Act(action=Action.SIGNED_OUT, subject="account", subject_id=viewer.account_id)]
     if viewer.ended and viewer.contact is not None:
         acts.append(Act(action=Action.SESSION_RELEASED, subject="contact", subject_id=viewer.contact))
     await append(session, keyring, acts, account_id=viewer.account_id, at=at)
+    return holder is not None and holder_of(others) is None
 
 
 async def end_one(session: AsyncSession, keyring: Keyring, viewer: Viewer, session_id: int, at: datetime) -> None:
@@ -221,6 +228,12 @@ async def _note_ended(session: AsyncSession, keyring: Keyring, viewer: Viewer, a
 async def own(session: AsyncSession, viewer: Viewer, at: datetime) -> Sequence[SignedInSession]:
     """One's own sessions, the last used first."""
     return await queries.sessions_of(session, viewer.account_id, at - SESSION_LASTS)
+
+
+def holder_of(rows: Collection[SignedInSession]) -> SignedInSession | None:
+    """Of an account's sessions that did not end, the one that has its phone: it asked last. SQL of it: queries.py."""
+    asked = [(row.phone_asked_at, row.id, row) for row in rows if row.phone_asked_at is not None]
+    return max(asked, key=lambda one: one[:2])[-1] if asked else None
 
 
 async def forget_old(session: AsyncSession, at: datetime) -> None:

@@ -55,11 +55,12 @@ async def sign_in(
     """
     name = folded(username)
     name_index = keyring.attempt_index(f"name:{name}")
-    address_index = keyring.attempt_index(f"address:{attempts.counted_as(address)}")
     async with store.transaction() as session:
         account = await queries.account_by_username(session, name)
         theirs = None if account is None else await sessions.browser_of(session, account.id, browser_had)
-        attempt = await attempts.count(session, name_index, address_index, at, their_browser=theirs is not None)
+        source = second_step.Source(address=attempts.counted_as(address), browser=theirs)
+        source_index = keyring.attempt_index(str(source))
+        attempt = await attempts.count(session, name_index, source_index, at, their_browser=theirs is not None)
     stored = account.password_hash if account is not None and account.active else None
     if not await passwords.fits(password, stored) or account is None:
         whose = None if account is None else account.id
@@ -68,7 +69,6 @@ async def sign_in(
                 session, keyring, Action.SIGN_IN_REFUSED, account_id=whose, name_index=name_index, at=at
             )
         raise Unauthenticated("sign-in-refused", "Name or password is wrong: try again.")
-    source = second_step.Source(address=attempts.counted_as(address), browser=theirs)
     enrolled = await second_step.pass_at_sign_in(
         store, keyring, account.id, source=source, attempt_id=attempt.id, code=code, at=at
     )
@@ -76,7 +76,7 @@ async def sign_in(
     token, token_hash = sessions.new_token()
     async with store.transaction() as session:
         account = await _still(session, account, enrolled=enrolled)
-        await queries.forgive(session, name_index, address_index)
+        await queries.forgive(session, name_index, source_index)
         await sessions.forget_old(session, at)
         row = SignedInSession(
             token_hash=token_hash,

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from service.accounts import kept, passwords, queries
 from service.accounts.model import Account, AccountRole, SignedInSession
 from service.accounts.rights import Role
-from service.accounts.sessions import SESSION_LASTS
+from service.accounts.sessions import SESSION_LASTS, holder_of
 from service.accounts.viewer import Viewer
 from service.audit.model import Action
 from service.audit.use_cases import Act, append
@@ -158,8 +158,7 @@ async def take_phone(
     mine = next((row for row in rows if row.id == viewer.session_id), None)
     if mine is None:
         raise Unauthenticated("not-signed-in", "Sign in first.")
-    asked = [row for row in rows if row.phone_asked_at is not None]
-    holder = max(asked, key=lambda row: (row.phone_asked_at or at, row.id), default=None)
+    holder = holder_of(rows)
     changed = holder is None or holder.id != mine.id
     if changed:
         mine.phone_asked_at = at

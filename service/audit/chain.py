@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import hmac
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
@@ -11,11 +12,14 @@ from typing import Final
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from service.audit import queries
-from service.audit.model import Action, AuditEntry, AuditHead
+from service.audit.model import Action, Written
 from service.audit.use_cases import Act, append, content_of
 from service.keys import Keyring
+from service.store.engine import Store
 
-_PAGE: Final = 1_000
+#: entries that are read at once: the event loop, which carries the calls, is held up for a few milliseconds at most
+STRETCH: Final = 500
+_BEFORE_ALL: Final = -(2**63)  # whoever has the database may have put in any number
 #: what no chain in a database can show, said wherever its state is
 NOT_PROVEN: Final = (
     "Entries since the last anchor, and anchors themselves, can be taken away by whoever may write both the database "
@@ -64,14 +68,18 @@ class _Walk:
     """What was met on the way. `hashes`: of the entries that anchors speak of."""
 
     wanted: frozenset[int]
+    began_after: int
     seq: int
     previous: bytes
     entries: int = 0
     purge_noted: int = 0
     hashes: dict[int, str] = field(default_factory=dict)
 
-    def take(self, entry: AuditEntry, keyring: Keyring) -> bool:
-        """Whether the entry follows."""
+    def take_all(self, entries: Iterable[Written], keyring: Keyring) -> int | None:
+        """The number of the first one that does not follow."""
+        return next((entry.seq for entry in entries if not self._take(entry, keyring)), None)
+
+    def _take(self, entry: Written, keyring: Keyring) -> bool:
         expected = keyring.audit_hash(self.previous, content_of(entry))
         if entry.seq != self.seq + 1 or not hmac.compare_digest(entry.hash, expected):
             return False
@@ -83,33 +91,43 @@ class _Walk:
         return True
 
 
-async def verify(session: AsyncSession, keyring: Keyring, anchors: Sequence[Anchor] = ()) -> ChainState:
-    """Walk the whole chain, and hold the anchors to it."""
-    head = await queries.head(session)
-    if head is None:
-        stray = await queries.entries(session, limit=1)
+async def verify(store: Store, keyring: Keyring, anchors: Sequence[Anchor] = ()) -> ChainState:
+    """Walk the whole chain, and hold the anchors to it.
+
+    The trail goes on meanwhile: each stretch is read by itself and followed beside the event loop, and no transaction
+    lasts for the whole walk. The last stretch tells, as of its instant, where the chain must end.
+    """
+    followed = await _follow(store, keyring, frozenset(anchor.seq for anchor in anchors))
+    if followed is None:
+        async with store.reading() as session:
+            stray = await queries.entries(session, limit=1)
         return _held(anchors, {}, ChainState(entries=0, broken_at=stray[0].seq if stray else None))
-    walk = _Walk(frozenset(anchor.seq for anchor in anchors), head.purged_seq, head.purged_hash)
-    broken_at = await _follow(session, keyring, walk)
-    if broken_at is None:
-        broken_at = _broken_end(head, walk)
-    state = ChainState(entries=walk.entries, broken_at=broken_at, last=walk.seq, purged=head.purged_seq)
+    walk, broken_at = followed
+    state = ChainState(entries=walk.entries, broken_at=broken_at, last=walk.seq, purged=walk.began_after)
     return _held(anchors, walk.hashes, state)
 
 
-async def _follow(session: AsyncSession, keyring: Keyring, walk: _Walk) -> int | None:
-    stray = await queries.first_entry(session)
-    if stray is not None and stray.seq <= walk.seq:
-        return stray.seq  # purged by the mark, and there all the same
-    while page := await queries.entries(session, after=walk.seq, limit=_PAGE):
-        for entry in page:
-            if not walk.take(entry, keyring):
-                return entry.seq
-        session.expunge_all()
-    return None
+async def _follow(store: Store, keyring: Keyring, wanted: frozenset[int]) -> tuple[_Walk, int | None] | None:
+    """The walk, and where it ended before its time; none where there is no head."""
+    walk = None
+    while True:
+        async with store.reading() as session:
+            found = await queries.stretch(session, after=_BEFORE_ALL if walk is None else walk.seq, limit=STRETCH)
+        if found is None:
+            return None
+        if walk is not None and walk.began_after != found.purged_seq:
+            walk = None  # its beginning was purged meanwhile: once more, from the new mark
+            continue
+        if walk is None:
+            walk = _Walk(wanted, found.purged_seq, found.purged_seq, found.purged_hash)
+        broken_at = await asyncio.to_thread(walk.take_all, found.entries, keyring)
+        if broken_at is not None:
+            return walk, broken_at
+        if len(found.entries) < STRETCH:
+            return walk, _broken_end(found, walk)
 
 
-def _broken_end(head: AuditHead, walk: _Walk) -> int | None:
+def _broken_end(head: queries.Stretch, walk: _Walk) -> int | None:
     """The purge mark must be the trail's own: else whoever has the database could move it and drop what they like."""
     if walk.purge_noted != head.purged_seq:
         return min(walk.purge_noted, head.purged_seq) + 1

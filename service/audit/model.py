@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
+from typing import Protocol
 
 from sqlalchemy import BigInteger, Index, LargeBinary, String
 from sqlalchemy.orm import Mapped, mapped_column
@@ -36,6 +37,7 @@ class Action(StrEnum):
     SECOND_STEP_SET = "second-step.set"
     SECOND_STEP_REMOVED = "second-step.removed"
     RECOVERY_CODE_USED = "recovery-code.used"
+    RECOVERY_CODES_MADE = "recovery-codes.made"  # others in place of those from before
     SESSIONS_ENDED = "sessions.ended"
     TOKEN_REPLAYED = "token.replayed"  # noqa: S105 an act: a session's old token was sent after its renewal
     TRAIL_READ = "trail.read"
@@ -59,6 +61,25 @@ class AuditEntry(Base):
     subject: Mapped[str] = mapped_column(String(16))
     subject_id: Mapped[str] = mapped_column(String(64))
     hash: Mapped[bytes] = mapped_column(LargeBinary(32))  #: keyed, over the previous hash and this entry
+
+
+class Written(Protocol):
+    """What an entry says, be it a row or its columns alone."""
+
+    @property
+    def seq(self) -> int: ...
+    @property
+    def at(self) -> datetime: ...
+    @property
+    def account_id(self) -> int | None: ...
+    @property
+    def action(self) -> Action: ...
+    @property
+    def subject(self) -> str: ...
+    @property
+    def subject_id(self) -> str: ...
+    @property
+    def hash(self) -> bytes: ...
 
 
 class AuditHead(Base):

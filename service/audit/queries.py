@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import delete, func, select, true, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from service.audit.model import Action, AuditEntry, AuditHead
+from service.audit.model import Action, AuditEntry, AuditHead, Written
 from service.store.sql import insert_once
 
 _START = {"id": 1, "last_seq": 0, "last_hash": b"", "purged_seq": 0, "purged_hash": b""}
@@ -33,6 +35,47 @@ async def touch_head(session: AsyncSession) -> None:
 async def head(session: AsyncSession) -> AuditHead | None:
     """The end of the chain; none before the first entry."""
     return await session.get(AuditHead, 1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stretch:
+    """Entries in order, and the head as it was at the same instant."""
+
+    purged_seq: int
+    purged_hash: bytes
+    last_seq: int
+    last_hash: bytes
+    entries: Sequence[Written]
+
+
+async def stretch(session: AsyncSession, *, after: int, limit: int) -> Stretch | None:
+    """None where there is no head. One statement: PostgreSQL sees each one's own instant."""
+    columns = (
+        AuditEntry.seq,
+        AuditEntry.at,
+        AuditEntry.account_id,
+        AuditEntry.action,
+        AuditEntry.subject,
+        AuditEntry.subject_id,
+        AuditEntry.hash,
+    )
+    next_ones = select(*columns).where(AuditEntry.seq > after).order_by(AuditEntry.seq).limit(limit).subquery()
+    rows: Sequence[Any] = (
+        await session.execute(
+            select(*next_ones.c, AuditHead.purged_seq, AuditHead.purged_hash, AuditHead.last_seq, AuditHead.last_hash)
+            .select_from(AuditHead)
+            .outerjoin(next_ones, true())
+            .where(AuditHead.id == 1)
+            .order_by(next_ones.c.seq)
+        )
+    ).all()
+    if not rows:
+        return None
+    purged_seq, purged_hash, last_seq, last_hash = rows[0][len(columns) :]
+    found = () if rows[0].seq is None else rows
+    return Stretch(
+        purged_seq=purged_seq, purged_hash=purged_hash, last_seq=last_seq, last_hash=last_hash, entries=found
+    )
 
 
 async def entries(
@@ -92,11 +135,6 @@ async def count_of_subject(
         AuditEntry.at >= since,
     )
     return await session.scalar(statement) or 0
-
-
-async def first_entry(session: AsyncSession) -> AuditEntry | None:
-    """The oldest entry that is there."""
-    return await session.scalar(select(AuditEntry).order_by(AuditEntry.seq).limit(1))
 
 
 async def last_before(session: AsyncSession, before: datetime) -> AuditEntry | None:

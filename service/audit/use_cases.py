@@ -10,7 +10,7 @@ import msgspec
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from service.audit import queries
-from service.audit.model import Action, AuditEntry
+from service.audit.model import Action, AuditEntry, Written
 from service.keys import Keyring
 
 
@@ -49,7 +49,7 @@ async def append(
     await session.flush()
 
 
-def content_of(entry: AuditEntry) -> bytes:
+def content_of(entry: Written) -> bytes:
     """The entry's content in one unambiguous form; microseconds, UTC."""
     return msgspec.json.encode(
         [

@@ -357,6 +357,21 @@ def purge(config: Config = None) -> None:
     out.print(f"{count} entries of the audit trail were past their time", markup=False, soft_wrap=True)
 
 
+@app.command()
+def backup(
+    file: Annotated[Path, typer.Argument(help="A file that is not there yet, on another disk if you can.")],
+    config: Config = None,
+) -> None:
+    """Copy the database to FILE while the service runs. It is nothing without a backup of the secrets directory."""
+    from service.cli import backup as copy
+
+    settings = settings_of(config)
+    key = copy.backup(settings, file)
+    out.print(f"{file}: the database as it is now, of master key {key}", markup=False, soft_wrap=True)
+    secrets = settings.store.data_dir.absolute() / "secrets"
+    out.print(f"It opens with {secrets} alone: back that up as well, to another place", markup=False, soft_wrap=True)
+
+
 @centres.command("list")
 def centres_list(config: Config = None) -> None:
     """Centres, the departments they cover, and how a call reaches them."""

@@ -143,7 +143,7 @@ def _entered(fact: CallEntered, story: Story) -> str:
 
 
 def _closed(_fact: ClosedHoursHeard, _story: Story) -> str:
-    return "The line is closed: the caller hears when it opens."
+    return "The line is closed, and the caller is told so."
 
 
 def _queued(fact: CallQueued, story: Story) -> str:

@@ -10,23 +10,23 @@ from datetime import UTC, datetime
 from pbx.errors import SetupError
 from service.audit import anchors, chain
 from service.audit.chain import Anchor, ChainState
-from service.cli.people import transaction
+from service.cli.people import opened, transaction
 from service.settings import Settings
 
 
 async def verify(settings: Settings, kept_elsewhere: Sequence[str]) -> ChainState:
     """Walk the whole chain, and hold the file's anchors and those given to it."""
     given = [_parsed(text) for text in kept_elsewhere]
-    async with transaction(settings) as (session, keyring):
+    async with opened(settings) as (store, keyring, data_dir):
         try:
-            kept = anchors.read(anchors.file_of(settings.store.data_dir.absolute()), keyring)
+            kept = anchors.read(anchors.file_of(data_dir), keyring)
         except anchors.AnchorsDamaged as error:
             raise SetupError(
                 "anchors-damaged",
-                f"Line {error.line} of {anchors.file_of(settings.store.data_dir.absolute())} was not written so.",
+                f"Line {error.line} of {anchors.file_of(data_dir)} was not written so.",
                 "Somebody changed the anchors: keep the file, and tell the data-protection officer.",
             ) from None
-        return await chain.verify(session, keyring, [*kept, *given])
+        return await chain.verify(store, keyring, [*kept, *given])
 
 
 async def anchor(settings: Settings) -> Anchor | None:

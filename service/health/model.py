@@ -85,8 +85,9 @@ DEFINITIONS: Final[Mapping[AlarmId, Definition]] = {
     AlarmId.PBX_REFUSED: Definition(
         Severity.CRITICAL,
         "the PBX's id",
-        "This PBX refuses the service's account. It is not tried again.",
-        "`ecoute down`, then `ecoute up`: both write the secret anew.",
+        "This PBX refuses the service's account. It is tried again every minute.",
+        "Put the right `secrets.json` back into the PBX's directory: it is read again before each try. "
+        "Or `ecoute down` (calls end first), then `ecoute up`: the PBX starts with the secrets of that file.",
         unready=True,
     ),
     AlarmId.DATABASE_NOT_STORING: Definition(

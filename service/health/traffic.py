@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry, Histogram
 NOTES_ROUTE: Final = ("PUT", "/api/v1/contacts/{contact_id}/notes")
 #: after so long without another failure nobody writes, or it is over; a store that takes nothing is told by other means
 FORGOTTEN_SECONDS: Final = 7.0
+_STORE_AWAY: Final = 503
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})
 _BUCKETS: Final = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
@@ -31,7 +32,7 @@ class Traffic:
     def answered(self, method: str, route: str, status: int, seconds: float) -> None:
         """`route`: as it was declared, with names in braces; `status`: 499 where the client went away."""
         if (method, route) == NOTES_ROUTE:
-            if status >= 500:
+            if status == _STORE_AWAY:  # one contact that cannot be opened (500) says nothing of the others'
                 self._failed_at = time.monotonic()
             elif status < 300:
                 self._saved_at = time.monotonic()

@@ -10,12 +10,25 @@ from typing import Final, TypeAlias
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
+from service.accounts.viewer import Viewer
 from service.http import headers
-from service.http.errors import errors
+from service.http.errors import CLIENT_WENT, errors
 from service.http.guard import endpoint
-from service.http.keys import CLOCK, KEYRING, OPTIONS, PUBLISH, STORE, THROTTLE, Change, Publish
+from service.http.keys import (
+    CLIENTS,
+    CLOCK,
+    KEYRING,
+    LEFT,
+    OPTIONS,
+    PUBLISH,
+    STORE,
+    THROTTLE,
+    Change,
+    Left,
+    Publish,
+)
 from service.http.openapi import describe
-from service.http.options import HttpOptions
+from service.http.options import Clients, HttpOptions
 from service.http.pages import pages
 from service.http.routing import Route, RouteTable, all_routes
 from service.http.system import HEALTH, Check, Health, NoHealth, system
@@ -26,7 +39,6 @@ from service.store.engine import Store
 #: method, route as declared, status, seconds
 Answered: TypeAlias = Callable[[str, str, int, float], None]
 _SWITCHED: Final = 101  #: to a live socket
-_CLIENT_WENT: Final = 499  #: as nginx has it: nobody waited for the answer
 
 
 class UndeclaredRoute(Exception):
@@ -35,6 +47,10 @@ class UndeclaredRoute(Exception):
 
 def _now() -> datetime:
     return datetime.now(UTC)
+
+
+async def _rung_by_nobody(_viewer: Viewer) -> None:
+    """Where there is no queue to leave."""
 
 
 def _to_nobody(_change: Change) -> None:
@@ -49,6 +65,7 @@ def create_app(
     options: HttpOptions,
     readiness: Mapping[str, Check] | None = None,
     publish: Publish = _to_nobody,
+    left: Left = _rung_by_nobody,
     health: Health | None = None,
     answered: Answered | None = None,
     clock: Callable[[], datetime] = _now,
@@ -56,14 +73,15 @@ def create_app(
     """The application over an upgraded store.
 
     `readiness`: further checks of /readyz, by name. `publish`: called with ContactChanged and SessionEnded after their
-    commit; must not block. `tables`: of all features; the app refuses to start with any route that is not declared.
-    `health`: for /readyz and /metrics. `answered`: told of each request (method, route, status, seconds).
+    commit; must not block. `left`: awaited when somebody signed out and their phone went with it. `tables`: of all
+    features; the app refuses to start with any route that is not declared. `health`: for /readyz and /metrics.
+    `answered`: told of each request (method, route, status, seconds).
     """
     around = [errors] if answered is None else [_timed(answered), errors]
     app = web.Application(middlewares=around, client_max_size=options.max_body_bytes)
     app[HEALTH] = health or NoHealth()
     app[STORE], app[KEYRING], app[OPTIONS], app[PUBLISH], app[CLOCK] = store, keyring, options, publish, clock
-    app[THROTTLE] = Throttle()
+    app[THROTTLE], app[CLIENTS], app[LEFT] = Throttle(), Clients(options), left
     headers.install(app)
     described = describe(tables)
     checks: dict[str, Check] = {"store": store.ping, **(readiness or {})}
@@ -84,7 +102,7 @@ def _timed(answered: Answered) -> Middleware:
 
     @web.middleware
     async def timed(request: web.Request, handler: Handler) -> web.StreamResponse:
-        started, status = time.perf_counter(), _CLIENT_WENT
+        started, status = time.perf_counter(), CLIENT_WENT
         try:
             response = await handler(request)
             status = response.status

@@ -6,7 +6,7 @@ import math
 from typing import Any, Final, Literal, get_args
 
 import structlog
-from aiohttp import web
+from aiohttp import ClientConnectionResetError, web
 from aiohttp.typedefs import Handler
 from pydantic import BaseModel, ValidationError
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
@@ -39,6 +39,11 @@ _OF_AIOHTTP: Final[dict[int, tuple[str, str]]] = {
     405: ("method-not-allowed", "This address does not take that method."),
     413: ("body-too-large", "What was sent is too large: shorten it."),
 }
+CLIENT_WENT: Final = 499  #: as nginx has it: nobody waited for the answer
+
+
+class ClientWent(Exception):
+    """Whoever asked was lost while they sent: a network's matter, and nothing that failed here."""
 
 
 #: What may be wrong with a field, whatever library finds it out: pages have a sentence for each, in every language.
@@ -145,6 +150,8 @@ async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
         if error.status not in _OF_AIOHTTP:
             raise
         return error_response(error.status, *_OF_AIOHTTP[error.status])
+    except (ClientWent, ClientConnectionResetError):
+        return web.Response(status=CLIENT_WENT)
     except Exception as error:
         return _store_unavailable(error) if store_is_away(error) else _unforeseen(request)
 

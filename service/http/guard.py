@@ -18,7 +18,7 @@ from service.accounts.sessions import FoundSession
 from service.accounts.viewer import Viewer
 from service.errors import Forbidden, Unauthenticated, Unfit
 from service.http.cookie import set_cookie, token_of
-from service.http.errors import unfit
+from service.http.errors import ClientWent, unfit
 from service.http.keys import CLOCK, KEYRING, OPTIONS, PUBLISH, STORE, THROTTLE, SessionEnded
 from service.http.routing import PUBLIC, NoQuery, Nothing, Route, Visit
 
@@ -134,7 +134,7 @@ async def _end_replayed(request: web.Request, token: str) -> None:
     if replay is None:
         return
     if replay.ended:
-        app[PUBLISH](SessionEnded(session_id=replay.session_id, account_id=replay.account_id))
+        app[PUBLISH](SessionEnded(session_id=replay.session_id))
     if replay.noted:
         account_id = replay.account_id
         _log.warning("a session's old token was sent after its renewal", action="token-replayed", account_id=account_id)
@@ -173,7 +173,10 @@ def _check_pace(request: web.Request, route: Route, viewer: Viewer | None) -> No
 async def _body(request: web.Request, route: Route) -> BaseModel:
     if route.method in _SAFE:
         return Nothing()
-    raw = await request.read()
+    try:
+        raw = await request.read()
+    except OSError as error:  # of their connection; the database's come later
+        raise ClientWent from error
     if raw and request.content_type != "application/json":
         raise Unfit("body-not-json", "Send JSON, with the content type application/json.")
     if not raw and route.body is Nothing:

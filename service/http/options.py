@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import structlog
+
 from service.accounts.rights import Role
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
+_log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +69,25 @@ def own_origins(
         hosts.add(f"[{host}]" if ":" in host else host)
     local = {origin_of(f"{scheme}://{name}:{port}") for name in hosts}
     return frozenset(local | {origin_of(url) for url in (public_url, *other_urls) if url})
+
+
+class Clients:
+    """Where sign-ins come from."""
+
+    def __init__(self, options: HttpOptions) -> None:
+        self._options = options
+        self._told = False
+
+    def address(self, remote: str | None, forwarded: Sequence[str]) -> str:
+        """The client's. Behind a proxy that the settings do not name all are one; the log says so, once."""
+        if forwarded and not self._options.trusted_proxies and not self._told:
+            self._told = True
+            _log.warning(
+                "a sign-in came through a proxy, and http.trusted_proxies names none: all who sign in through it count "
+                "as one address, so that wrong passwords of one keep others out; name it in ecoute.toml",
+                action="proxy-not-named",
+            )
+        return client_address(remote, forwarded, self._options)
 
 
 def client_address(remote: str | None, forwarded: Iterable[str], options: HttpOptions) -> str:

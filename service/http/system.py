@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+import json
+import time
 from collections.abc import Awaitable, Callable, Mapping
+from functools import cache
 from typing import Any, Final, Literal, Protocol, TypeAlias
 from urllib.parse import urlsplit
 
@@ -20,6 +23,8 @@ from service.http.routing import PUBLIC, Reach, RouteTable, Visit
 Check: TypeAlias = Callable[[], Awaitable[None]]
 #: a part that does not answer by then does not answer: whoever asks has limits, too
 _CHECK_SECONDS = 2.0
+#: anybody may ask how ready we are, as often as they like: the parts are asked once in this time
+READINESS_HOLDS_SECONDS: Final = 1.0
 _NOTHING = "tells nothing about anybody"
 #: a request with one of these came through somebody else
 _FORWARDED: Final = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-IP", "Via")
@@ -62,6 +67,11 @@ def system(checks: Mapping[str, Check], description: Mapping[str, Any]) -> list[
     """/healthz, /readyz and /metrics for whoever supervises the process; /api/v1/openapi.json for whoever programs."""
     root = RouteTable("system", prefix="")
     api = RouteTable("system")
+    readiness = _Readiness(checks)
+
+    @cache
+    def described() -> bytes:
+        return json.dumps(description).encode()
 
     @root.raw("/healthz", right=PUBLIC, reach=Reach.NOBODY, audits=_NOTHING)
     async def health(_visit: Visit) -> web.StreamResponse:
@@ -71,18 +81,12 @@ def system(checks: Mapping[str, Check], description: Mapping[str, Any]) -> list[
     @root.raw("/readyz", right=PUBLIC, reach=Reach.NOBODY, audits=_NOTHING)
     async def ready(visit: Visit) -> web.StreamResponse:
         """Store and PBX answer, and what happens is stored. `reasons`: why not; `alarms`: all that last, by id."""
-        names = list(checks)
-        results = await asyncio.gather(*(_run(name, checks[name]) for name in names))
+        results = await readiness.results()
         watch = visit.app[HEALTH]
         alarms, reasons = watch.alarms(), watch.reasons()
-        reasons += [f"{name}-does-not-answer" for name, said in zip(names, results, strict=True) if said != "ok"]
+        reasons += [f"{name}-does-not-answer" for name, said in results.items() if said != "ok"]
         return web.json_response(
-            {
-                "ready": not reasons,
-                "checks": dict(zip(names, results, strict=True)),
-                "reasons": reasons,
-                "alarms": alarms,
-            },
+            {"ready": not reasons, "checks": results, "reasons": reasons, "alarms": alarms},
             status=503 if reasons else 200,
         )
 
@@ -101,7 +105,7 @@ def system(checks: Mapping[str, Check], description: Mapping[str, Any]) -> list[
     @api.raw("/openapi.json", right=PUBLIC, reach=Reach.NOBODY, audits=_NOTHING)
     async def openapi(_visit: Visit) -> web.StreamResponse:
         """This description."""
-        return web.json_response(description)
+        return web.Response(body=described(), content_type="application/json", charset="utf-8")
 
     return [root, api]
 
@@ -133,6 +137,24 @@ def _refused() -> Forbidden:
     return Forbidden(
         "metrics-refused", "Ask on the machine itself, past any proxy; or set a token in [metrics] of the settings."
     )
+
+
+class _Readiness:
+    """The checks' results: of all who ask at the same time one goes and looks."""
+
+    def __init__(self, checks: Mapping[str, Check]) -> None:
+        self._checks = dict(checks)
+        self._results: dict[str, Literal["ok", "failed"]] = {}
+        self._holds_until = float("-inf")
+        self._looking = asyncio.Lock()
+
+    async def results(self) -> dict[str, Literal["ok", "failed"]]:
+        async with self._looking:
+            if time.monotonic() >= self._holds_until:
+                found = await asyncio.gather(*(_run(name, check) for name, check in self._checks.items()))
+                self._results = dict(zip(self._checks, found, strict=True))
+                self._holds_until = time.monotonic() + READINESS_HOLDS_SECONDS
+            return self._results
 
 
 async def _run(name: str, check: Check) -> Literal["ok", "failed"]:

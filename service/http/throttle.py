@@ -1,11 +1,16 @@
-"""How often one session may ask for what is dear. Routes on a call's way have no limit."""
+"""How often one session may ask for what is dear, and what is too dear to be done twice at once.
+
+Routes on a call's way have no limit.
+"""
 
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
-from service.errors import TooMany
+from service.errors import Conflict, TooMany
 
 #: counters kept; beyond, those that were not used for longest are forgotten
 _KEPT: Final = 4096
@@ -16,6 +21,7 @@ class Throttle:
 
     def __init__(self) -> None:
         self._buckets: OrderedDict[tuple[int, str], tuple[float, float]] = OrderedDict()
+        self._under_way: set[str] = set()
 
     def take(self, session_id: int, route: str, per_minute: int, now: float) -> None:
         """One more request at `now` (monotonic seconds). TooMany `asked-too-often` says when again."""
@@ -32,3 +38,14 @@ class Throttle:
                 "That was asked very often: wait a moment, then go on.",
                 details={"retry_after_seconds": (1 - left) * 60 / per_minute},
             )
+
+    @contextmanager
+    def alone(self, route: str) -> Iterator[None]:
+        """What is done for one person at a time, whoever asks. Conflict `asked-already` for the second."""
+        if route in self._under_way:
+            raise Conflict("asked-already", "This is being done already, for you or somebody else: ask again soon.")
+        self._under_way.add(route)
+        try:
+            yield
+        finally:
+            self._under_way.discard(route)

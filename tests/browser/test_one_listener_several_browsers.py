@@ -16,7 +16,7 @@ from tests.support.line import LineUnderTest, start_line
 from tests.support.sipp import Caller, number
 from tests.support.wait import until
 
-pytestmark = pytest.mark.alone  # a whole line and browsers
+pytestmark = pytest.mark.pair
 
 SAVED = "Sa voisine ne sort plus."
 TONE = 440.0

@@ -17,7 +17,7 @@ from tests.support.line import LineUnderTest, start_line
 from tests.support.sipp import Caller, number
 from tests.support.wait import until
 
-pytestmark = pytest.mark.alone  # a whole line and a browser
+pytestmark = pytest.mark.pair
 
 TONE = 440.0
 

@@ -14,6 +14,8 @@ export class FakeBrowser {
   readonly halves = new Map<number, CryptoKey>();
   readonly expiredOf = new Map<number, number>();
   refuses = false;
+  /** Sealed bytes of one entry. */
+  roomFor = Number.POSITIVE_INFINITY;
   /** How long a look at the shelf takes; what it found may be old by then. */
   reading: Promise<void> = Promise.resolve();
   puts = 0;
@@ -25,7 +27,8 @@ export class FakeBrowser {
       return half;
     },
     put: async (entry) => {
-      if (this.refuses) throw new DOMException("full", "QuotaExceededError");
+      if (this.refuses || entry.sealed.text.byteLength > this.roomFor)
+        throw new DOMException("full", "QuotaExceededError");
       this.puts += 1;
       this.entries.set(key(entry), structuredClone(entry));
     },

@@ -185,6 +185,26 @@ describe("notes", () => {
     expect(service.text).toBe("une fois, puis plus");
   });
 
+  test("take no more room for every try of a service that stays away", async () => {
+    draft.bind(7);
+    await time(0);
+    service.status = 503;
+    for (let tries = 0; tries < 40; tries += 1) {
+      draft.type(`${"une longue note ".repeat(60)} ${tries}`);
+      await draft.flush();
+    }
+    expect(JSON.stringify(draft.kept()?.unanswered).length).toBeLessThan(40 * 40);
+  });
+
+  test("that the service answered not to take are not held for what may be stored", async () => {
+    draft.bind(7);
+    await time(0);
+    service.status = 401;
+    draft.type("sans connexion");
+    await draft.flush();
+    expect(draft.kept()?.unanswered).toEqual([]);
+  });
+
   test("come back after a reload of the page", async () => {
     service.text = "déjà écrit";
     service.version = 3;

@@ -2,6 +2,7 @@ import { describe, expect, test } from "vitest";
 import { trouble } from "../src/account/trouble";
 import { refusal } from "../src/api/http";
 import { fr } from "../src/i18n/fr";
+import { notSaved } from "../src/listener/notSaved";
 import { signOutAfter } from "../src/shell/signOutAfter";
 import { refused } from "../src/signin/refused";
 
@@ -10,7 +11,7 @@ describe("signing in", () => {
     [403, "origin-refused", fr.signIn.wrongAddress],
     [401, "wrong-credentials", fr.signIn.wrong],
     [422, "unfit", fr.signIn.wrong],
-    [429, "too-many", fr.signIn.tooMany],
+    [429, "too-many", fr.signIn.tooMany(1)],
     [502, "http-502", fr.signIn.unreachable],
     [503, "not-ready", fr.signIn.unreachable],
     [500, "unknown", fr.signIn.failed],
@@ -19,16 +20,47 @@ describe("signing in", () => {
   });
 });
 
+describe("trying too often", () => {
+  const tooOften = (retry_after_seconds: number) =>
+    refusal(429, { error: { id: "sign-in-too-often", retry_after_seconds } });
+
+  test.each([
+    [900, "15 minutes"],
+    [61, "2 minutes"],
+    [2.5, "une minute"],
+  ])("says when again: %d seconds are %s", (seconds, said) => {
+    expect(refused(tooOften(seconds), fr.signIn)).toContain(said);
+    expect(trouble(tooOften(seconds), fr.account)).toContain(said);
+  });
+});
+
 describe("signing out", () => {
   test("comes after the call, then after the notes", () => {
-    expect(signOutAfter(true, ["waiting"])).toBe("call");
-    expect(signOutAfter(false, ["waiting"])).toBe("notes");
-    expect(signOutAfter(false, [])).toBeNull();
+    expect(signOutAfter(true, ["waiting"], true)).toBe("call");
+    expect(signOutAfter(false, ["waiting"], true)).toBe("notes");
+    expect(signOutAfter(false, [], true)).toBeNull();
   });
 
   test("does not wait for notes that were refused", () => {
-    expect(signOutAfter(false, ["refused"])).toBeNull();
-    expect(signOutAfter(false, ["refused", "unsaved"])).toBe("notes");
+    expect(signOutAfter(false, ["refused"], false)).toBeNull();
+    expect(signOutAfter(false, ["refused", "unsaved"], true)).toBe("notes");
+  });
+
+  test("does not wait for a choice between two texts that this browser keeps", () => {
+    expect(signOutAfter(false, ["conflict"], true)).toBeNull();
+    expect(signOutAfter(false, ["conflict"], false)).toBe("notes");
+    expect(signOutAfter(false, ["conflict", "waiting"], true)).toBe("notes");
+  });
+});
+
+describe("going on from writing with notes that are not saved", () => {
+  test.each([
+    ["conflict", fr.wrapUp.notSavedConflict],
+    ["refused", fr.wrapUp.notSaved],
+    ["waiting", fr.wrapUp.notSaved],
+    ["saved", ""],
+  ] as const)("%s is told with what helps", (state, said) => {
+    expect(notSaved(state, fr.wrapUp)).toBe(said);
   });
 });
 
@@ -41,7 +73,7 @@ describe("the second step", () => {
     [422, "password-wrong", null, fr.account.wrongPassword],
     [422, "code-wrong", "code", fr.account.wrongCode],
     [422, "body-unfit", "code", fr.account.wrongCode],
-    [429, "sign-in-too-often", null, fr.account.tooMany],
+    [429, "sign-in-too-often", null, fr.account.tooMany(1)],
     [409, "second-step-on", null, fr.account.failed],
   ])("%i %s on one's own account is put in words", (status, id, field, text) => {
     expect(trouble(refusal(status, { error: { id, field } }), fr.account)).toBe(text);

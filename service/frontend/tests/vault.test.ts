@@ -134,6 +134,30 @@ describe("what was typed and is not saved", () => {
     await until(() => vault.where.value === "browser" && kept() === 1);
   });
 
+  test("is not called kept because what is typed for another call is: the dead page's copy stays", async () => {
+    service.away = true;
+    const before = await page();
+    const long = "long ".repeat(400);
+    before.notebook.of(CALL).type(long);
+    await until(() => kept() === 1);
+    before.kill();
+    browser.roomFor = 500;
+    const after = await page(CAMILLE, null);
+    await after.vault.open(
+      CAMILLE,
+      async () => secretOf(CAMILLE),
+      (callId, found) => {
+        after.notebook.restore(callId, found);
+        after.notebook.of(OTHER_CALL).type("un mot, au même instant");
+      },
+    );
+    expect([...browser.entries.values()].map((entry) => entry.call).sort()).toEqual([CALL, OTHER_CALL]);
+    expect(after.vault.where.value).toBe("page");
+    after.kill();
+    browser.roomFor = Number.POSITIVE_INFINITY;
+    expect((await page()).notebook.of(CALL).text.value).toBe(long);
+  });
+
   test("stays on the page where the browser has no storage at all", async () => {
     const refusing = new Vault(
       () => Promise.reject(new DOMException("private", "InvalidStateError")),

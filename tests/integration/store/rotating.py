@@ -88,7 +88,7 @@ async def all_opens(store: Store, data_dir: Path) -> int:
             contact = (await session.scalars(select(Contact).where(Contact.case_id == case.id))).one()
             if contact.notes is not None:
                 assert key.open(contact.notes, f"contact:{contact.id}:notes").startswith("note")
-        chain = await verify(session, found)
+    chain = await verify(store, found)
     assert chain.entries >= 1
     assert chain.broken_at is None
     return len(cases)

@@ -183,6 +183,27 @@ async def test_guesses_from_many_addresses_do_not_lock_out_a_browser_that_was_si
     assert refused == ["sign-in-refused"] * 6 + ["sign-in-too-often"] * 2, "its own guesses count"
 
 
+async def test_guesses_from_one_s_own_house_do_not_lock_out_a_browser_that_was_signed_in(
+    store: Store, keyring: Keyring
+) -> None:
+    made = await _make(store, keyring)
+    mine = await _sign_in(store, keyring, "lise", made.password)
+    await _failures(store, keyring, HOME, 8)
+    async with store.transaction() as session:
+        index = keyring.attempt_index(f"address:{HOME}")
+        session.add_all(FailedSignIn(username_index=str(n), address_index=index, at=NOW) for n in range(30))
+    with pytest.raises(TooMany):
+        await _sign_in(store, keyring, "lise", made.password)
+    again = await _sign_in(store, keyring, "lise", made.password, had=mine.token)
+    assert again.viewer.username == "lise"
+    refused = []
+    for _ in range(8):
+        with pytest.raises(ServiceError) as caught:
+            await _sign_in(store, keyring, "lise", "wrong", had=again.token)
+        refused.append(caught.value.id)
+    assert refused == ["sign-in-refused"] * 6 + ["sign-in-too-often"] * 2, "its own guesses count"
+
+
 async def test_attempts_made_at_once_are_all_counted(store: Store, keyring: Keyring) -> None:
     await _make(store, keyring)
     tries = (_sign_in(store, keyring, "lise", "wrong") for _ in range(12))
@@ -267,3 +288,16 @@ async def test_a_new_password_replaces_the_old_one(store: Store, keyring: Keyrin
     await _sign_in(store, keyring, "lise", renewed.password)
     async with store.reading() as session:
         assert await queries.display_names(session) == {made.account_id: "Lise"}
+
+
+async def test_a_phone_goes_with_the_session_that_has_it_unless_another_one_takes_it_on(
+    store: Store, keyring: Keyring
+) -> None:
+    made = await _make(store, keyring)
+    viewers = [(await _sign_in(store, keyring, "lise", made.password)).viewer for _ in range(4)]
+    leaving = (viewers[3], viewers[1], viewers[2], viewers[0])
+    async with store.transaction() as session:
+        for minute, viewer in enumerate(viewers[:3]):
+            await use_cases.take_phone(session, keyring, viewer, NOW + timedelta(minutes=minute))
+        goes = [await sessions.sign_out(session, keyring, viewer, NOW) for viewer in leaving]
+    assert goes == [False, False, False, True], "without a phone; without; the one before takes it on; the last one"

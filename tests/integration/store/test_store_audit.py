@@ -36,8 +36,7 @@ async def _append_and_fail(store: Store, keyring: Keyring, case: int) -> None:
 
 
 async def _broken_at(store: Store, keyring: Keyring) -> int | None:
-    async with store.reading() as session:
-        return (await verify(session, keyring)).broken_at
+    return (await verify(store, keyring)).broken_at
 
 
 async def _without_triggers(store: Store, *statements: str) -> None:
@@ -57,15 +56,14 @@ async def test_entries_are_numbered_without_a_gap_and_the_chain_holds(store: Sto
     await _append(store, keyring, 3)
     async with store.reading() as session:
         entries = await queries.entries(session)
-        state = await verify(session, keyring)
+    state = await verify(store, keyring)
     assert [(entry.seq, entry.subject_id) for entry in entries] == [(1, "1"), (2, "2"), (3, "3")]
     assert (state.entries, state.broken_at) == (3, None)
 
 
 async def test_writers_at_once_make_one_chain(store: Store, keyring: Keyring) -> None:
     await asyncio.gather(*(_append(store, keyring, case) for case in range(20)))
-    async with store.reading() as session:
-        state = await verify(session, keyring)
+    state = await verify(store, keyring)
     assert (state.entries, state.broken_at) == (20, None)
 
 
@@ -188,9 +186,8 @@ async def test_an_end_cut_off_together_with_its_mark_is_found_by_an_anchor_alone
     await _append(store, keyring, 3, 4)
     late = await _anchor(store)
     await _cut_off(store, 3)
-    async with store.reading() as session:
-        alone = await verify(session, keyring)
-        held = await verify(session, keyring, [early, late])
+    alone = await verify(store, keyring)
+    held = await verify(store, keyring, [early, late])
     assert alone.whole, "the chain cannot know: that is what anchors are for"
     assert (held.broken_at, held.missing_from, held.anchored) == (None, 4, 2)
 
@@ -202,9 +199,8 @@ async def test_an_older_copy_that_went_on_from_there_is_found_by_an_anchor(store
     late = await _anchor(store)
     await _cut_off(store, 2)
     await _append(store, keyring, 5, 6, 7)
-    async with store.reading() as session:
-        assert (await verify(session, keyring)).whole
-        held = await verify(session, keyring, [late, early])
+    assert (await verify(store, keyring)).whole
+    held = await verify(store, keyring, [late, early])
     assert (held.whole, held.missing_from, held.anchored) == (False, 3, 2)
 
 
@@ -212,9 +208,8 @@ async def test_an_emptied_trail_is_found_by_an_anchor(store: Store, keyring: Key
     await _append(store, keyring, 1)
     anchor = await _anchor(store)
     await _without_triggers(store, "DELETE FROM audit_entries", "DELETE FROM audit_head")
-    async with store.reading() as session:
-        assert (await verify(session, keyring)).whole
-        assert (await verify(session, keyring, [anchor])).missing_from == 1
+    assert (await verify(store, keyring)).whole
+    assert (await verify(store, keyring, [anchor])).missing_from == 1
 
 
 # --- anchors ----------------------------------------------------------------------------------------------------------
@@ -306,8 +301,7 @@ async def test_entries_past_their_time_go_and_what_is_left_holds_again_and_again
     for now, left in ((datetime(2026, 3, 1, tzinfo=UTC), 5), (datetime(2026, 5, 1, tzinfo=UTC), 4)):
         async with store.transaction() as session:
             await purge(session, keyring, before=months_before(now, 12), at=now)
-        async with store.reading() as session:
-            state = await verify(session, keyring, [anchor])
+        state = await verify(store, keyring, [anchor])
         assert (state.whole, state.entries) == (True, left), state
     async with store.transaction() as session:
         assert await purge(session, keyring, before=datetime(2025, 4, 1, tzinfo=UTC), at=NOW) == 0

@@ -106,8 +106,7 @@ async def test_a_trail_that_an_older_release_began_without_marking_the_store_hol
         await make_account(
             session, keyring, username="dominique", display_name="D", roles={Role.LISTENER}, at=datetime.now(UTC)
         )
-    async with store.reading() as session:
-        found = await verify(session, await open_keys(store, tmp_path))
+    found = await verify(store, await open_keys(store, tmp_path))
     assert (found.entries, found.broken_at) == (2, None)
 
 

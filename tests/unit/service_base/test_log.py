@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import ast
+import asyncio
+import gc
 import io
 import json
 import logging
 import sys
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import structlog
+import uvloop
 
-from service import log
+from service import app, log
+from service.settings import Settings
 
 CALL = "3f2b8c1e-0d4a-4b6e-9f10-6399801010ab"
 
@@ -256,3 +260,66 @@ def test_our_own_packages_lines_name_the_pbx_but_fill_in_no_number(lines: io.Str
     assert "the PBX pbx1 did not answer" in said
     assert "39980001" not in said
     assert "pbx2" not in said
+
+
+RUNNERS: list[Callable[[Coroutine[Any, Any, None]], None]] = [asyncio.run, uvloop.run]
+
+
+async def _mishaps() -> None:
+    """What fails where nobody waits for it: a task that nobody asks for its end, a callback, a task that is dropped."""
+
+    async def fail() -> None:
+        raise ValueError("Jeanne Martin, 06 39 98 01 01")
+
+    def callback(name: str) -> None:
+        raise KeyError(name)
+
+    forgotten = asyncio.ensure_future(fail())
+    asyncio.get_running_loop().call_soon(callback, "Jeanne Martin")
+    await asyncio.wait([forgotten])
+    del forgotten
+    gc.collect()
+    await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize("run", RUNNERS, ids=["asyncio", "uvloop"])
+def test_what_fails_where_nobody_waits_for_it_is_told_with_its_place_and_quotes_nothing(
+    lines: io.StringIO, capfd: pytest.CaptureFixture[str], run: Callable[[Coroutine[Any, Any, None]], None]
+) -> None:
+    run(_mishaps())
+    said = lines.getvalue() + "".join(capfd.readouterr())
+    assert "Task exception was never retrieved" in said
+    assert "Exception in callback" in said
+    assert {"builtins.ValueError", "builtins.KeyError"} <= set(said.replace('"', " ").replace("\\n", " ").split())
+    assert not [secret for secret in ("Jeanne", "Martin", "39 98") if secret in said]
+
+
+@pytest.mark.parametrize("run", RUNNERS, ids=["asyncio", "uvloop"])
+def test_the_service_tells_of_its_own_loop_which_task_failed_and_quotes_nothing(
+    lines: io.StringIO,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    run: Callable[[Coroutine[Any, Any, None]], None],
+) -> None:
+    class Running:
+        def stop(self) -> None: ...
+
+        async def run(self, _ready: object) -> None:
+            await _mishaps()
+
+    async def build(_settings: Settings, **_: object) -> Running:
+        return Running()
+
+    monkeypatch.setattr(app, "build", build)
+    monkeypatch.setattr(app, "come_first", lambda: None)
+    run(app.serve(Settings()))
+    said = lines.getvalue() + "".join(capfd.readouterr())
+    told = [json.loads(line) for line in lines.getvalue().splitlines()]
+    failed = [line for line in told if line.get("action") == "loop-failed"]
+    assert {line["what"].split(" callback")[0] for line in failed} == {
+        "Task exception was never retrieved",
+        "Exception in",
+    }
+    assert "_mishaps.<locals>.fail" in {line["task"] for line in failed}
+    assert all("exception" in line and "refused" not in line for line in failed)
+    assert not [secret for secret in ("Jeanne", "Martin", "39 98") if secret in said]

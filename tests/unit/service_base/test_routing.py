@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from service.accounts.rights import Right, Role, rights_of
 from service.http.app import UndeclaredRoute, create_app
 from service.http.openapi import describe
-from service.http.options import HttpOptions, asked_encrypted, client_address, origin_of, own_origins
+from service.http.options import Clients, HttpOptions, asked_encrypted, client_address, origin_of, own_origins
 from service.http.routing import PUBLIC, SIGNED_IN, Nothing, Route, RouteTable, Visit, Wire, all_routes
 from service.keys import Keyring
 from service.numbers import normalise
@@ -232,3 +233,16 @@ def test_numbers_become_e164_and_nonsense_becomes_anonymous(raw: str | None, num
 
 def test_a_public_route_is_one_that_says_so() -> None:
     assert {PUBLIC.value, SIGNED_IN.value} == {"public", "signed-in"}
+
+
+def test_a_proxy_that_the_settings_do_not_name_is_told_once_with_what_it_does_to_the_limits() -> None:
+    with structlog.testing.capture_logs() as said:
+        unnamed = Clients(HttpOptions(origins=frozenset()))
+        assert [unnamed.address("192.0.2.1", found) for found in ([], ["203.0.113.9"], ["203.0.113.8"])] == [
+            "192.0.2.1"
+        ] * 3
+        named = Clients(HttpOptions(origins=frozenset(), trusted_proxies=_networks("192.0.2.0/24")))
+        assert named.address("192.0.2.1", ["203.0.113.9"]) == "203.0.113.9"
+    (line,) = said
+    assert (line["action"], line["log_level"]) == ("proxy-not-named", "warning")
+    assert "trusted_proxies" in line["event"]

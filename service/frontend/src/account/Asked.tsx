@@ -1,24 +1,26 @@
-/** A small form of the account's page: what is asked, and one button. */
+/** A small form of the account's page: the own password, a code, or both, and one button. */
 
-import { useSignal } from "@preact/signals";
+import { type Signal, useSignal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
 import { words } from "../i18n";
 import { trouble } from "./trouble";
 
+/** Of a field, for tests and the browser's own helpers. */
+type Name = "own-password" | "step-code";
+
 interface Props {
-  /** Of the field, for tests and the browser's own helpers. */
-  name: "own-password" | "step-code";
-  label: string;
+  ask: readonly Name[];
   submit: string;
   kind?: "primary" | "";
   /** What was typed; throws when it did not work. */
-  onSubmit: (typed: string) => Promise<void>;
+  onSubmit: (typed: { password: string; code: string }) => Promise<void>;
   children?: ComponentChildren;
 }
 
-/** One question, one button: the own password, or a code. */
-export function Asked({ name, label, submit, kind = "primary", onSubmit, children }: Props) {
-  const typed = useSignal("");
+/** What is asked, and one button. */
+export function Asked({ ask, submit, kind = "primary", onSubmit, children }: Props) {
+  const password = useSignal("");
+  const code = useSignal("");
   const busy = useSignal(false);
   const failure = useSignal("");
 
@@ -27,41 +29,52 @@ export function Asked({ name, label, submit, kind = "primary", onSubmit, childre
     busy.value = true;
     failure.value = "";
     try {
-      await onSubmit(typed.value);
+      await onSubmit({ password: password.value, code: code.value });
     } catch (error) {
       failure.value = trouble(error, words.value.account);
     } finally {
-      typed.value = "";
+      password.value = "";
+      code.value = "";
       busy.value = false;
     }
   }
 
-  const secret = name === "own-password";
+  const last = ask.at(-1);
   return (
     <form class="form" onSubmit={(event) => void send(event)} aria-busy={busy.value}>
       {children}
-      <label class="field">
-        <span>{label}</span>
-        <input
-          data-testid={name}
-          name={name}
-          {...(secret ? { type: "password" as const } : { type: "text" as const, inputMode: "numeric" as const })}
-          autocomplete={secret ? "current-password" : "one-time-code"}
-          spellcheck={false}
-          required
-          maxLength={secret ? 500 : 12}
-          value={typed.value}
-          onInput={(event) => {
-            typed.value = event.currentTarget.value;
-          }}
-        />
-      </label>
-      <p class="form-error" role="alert" data-testid={`${name}-error`}>
+      {ask.map((name) => (
+        <Field key={name} name={name} typed={name === "own-password" ? password : code} />
+      ))}
+      <p class="form-error" role="alert" data-testid={`${last}-error`}>
         {failure.value}
       </p>
-      <button type="submit" class={`button ${kind}`} data-testid={`${name}-submit`} disabled={busy.value}>
+      <button type="submit" class={`button ${kind}`} data-testid={`${last}-submit`} disabled={busy.value}>
         {submit}
       </button>
     </form>
+  );
+}
+
+function Field({ name, typed }: { name: Name; typed: Signal<string> }) {
+  const w = words.value.account;
+  const secret = name === "own-password";
+  return (
+    <label class="field">
+      <span>{secret ? w.ownPassword : w.code}</span>
+      <input
+        data-testid={name}
+        name={name}
+        {...(secret ? { type: "password" as const } : { type: "text" as const, inputMode: "numeric" as const })}
+        autocomplete={secret ? "current-password" : "one-time-code"}
+        spellcheck={false}
+        required
+        maxLength={secret ? 500 : 12}
+        value={typed.value}
+        onInput={(event) => {
+          typed.value = event.currentTarget.value;
+        }}
+      />
+    </label>
   );
 }

@@ -1,8 +1,9 @@
 /** Setting up, and taking away, the code of one's telephone. */
 
 import { useSignal } from "@preact/signals";
+import type { ComponentChildren } from "preact";
 import { useEffect } from "preact/hooks";
-import { beginSecondStep, confirmSecondStep, removeSecondStep, secondStep } from "../api/service";
+import { beginSecondStep, confirmSecondStep, removeSecondStep, renewRecoveryCodes, secondStep } from "../api/service";
 import type { Enrolment, SecondStep } from "../api/types";
 import { me, recall } from "../app/session";
 import { phone } from "../app/station";
@@ -24,15 +25,19 @@ export function SecondStepPanel({ mustEnrol }: { mustEnrol: boolean }) {
     void look();
   }, []);
 
-  async function begin(password: string): Promise<void> {
+  async function begin({ password }: { password: string }): Promise<void> {
     begun.value = await beginSecondStep(password);
   }
-  async function confirm(code: string): Promise<void> {
+  async function confirm({ code }: { code: string }): Promise<void> {
     codes.value = (await confirmSecondStep(code)).codes;
     begun.value = null;
     await look();
   }
-  async function remove(password: string): Promise<void> {
+  async function renew({ password, code }: { password: string; code: string }): Promise<void> {
+    codes.value = (await renewRecoveryCodes(password, code)).codes;
+    await look();
+  }
+  async function remove({ password }: { password: string }): Promise<void> {
     state.value = await removeSecondStep(password);
   }
   function done(): void {
@@ -60,17 +65,44 @@ export function SecondStepPanel({ mustEnrol }: { mustEnrol: boolean }) {
       ) : codes.value !== null ? (
         <Recovery codes={codes.value} onDone={done} />
       ) : begun.value !== null ? (
-        <Asked name="step-code" label={w.code} submit={w.confirm} onSubmit={confirm}>
+        <Asked ask={["step-code"]} submit={w.confirm} onSubmit={confirm}>
           <Telephone enrolment={begun.value} />
         </Asked>
       ) : now === null ? null : !now.on ? (
-        <Asked name="own-password" label={w.ownPassword} submit={w.begin} onSubmit={begin} />
-      ) : now.required ? (
-        <p class="quiet">{w.stepRequired}</p>
+        <Asked ask={["own-password"]} submit={w.begin} onSubmit={begin} />
       ) : (
-        <Asked name="own-password" label={w.ownPassword} submit={w.remove} kind="" onSubmit={remove} />
+        <>
+          <Fold summary={w.newCodes} testid="new-codes">
+            <Asked ask={["own-password", "step-code"]} submit={w.newCodesMake} onSubmit={renew}>
+              <p class="quiet">{w.newCodesHelp}</p>
+            </Asked>
+          </Fold>
+          {now.required ? (
+            <p class="quiet">{w.stepRequired}</p>
+          ) : (
+            <Fold summary={w.stepRemove} testid="remove-step">
+              <Asked ask={["own-password"]} submit={w.remove} kind="" onSubmit={remove} />
+            </Fold>
+          )}
+        </>
       )}
     </section>
+  );
+}
+
+/** One of several things that can be done; made when it is opened, so that a page has one field of a name. */
+function Fold(props: { summary: string; testid: string; children: ComponentChildren }) {
+  const open = useSignal(false);
+  return (
+    <details
+      class="fold"
+      onToggle={(event) => {
+        open.value = event.currentTarget.open;
+      }}
+    >
+      <summary data-testid={props.testid}>{props.summary}</summary>
+      {open.value && props.children}
+    </details>
   );
 }
 

@@ -13,6 +13,8 @@ export class ApiError extends Error {
     message: string,
     readonly field: string | null = null,
     readonly faults: readonly Fault[] = [],
+    /** Seconds until it may be asked again. */
+    readonly retryAfter: number | null = null,
   ) {
     super(message);
     this.name = "ApiError";
@@ -21,6 +23,11 @@ export class ApiError extends Error {
   get unreachable(): boolean {
     return this.status === 0 || this.status === 502 || this.status === 504;
   }
+}
+
+/** Whole minutes until it may be asked again, one at least. */
+export function minutesToWait(error: ApiError): number {
+  return Math.max(1, Math.ceil((error.retryAfter ?? 0) / 60));
 }
 
 type Method = "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
@@ -93,12 +100,14 @@ async function readJson(response: Response): Promise<unknown> {
   }
 }
 
-/** Reads `{"error": {"id", "message", "field"?, "faults"?}}`; anything else still becomes an error with a name. */
+/** Reads `{"error": {"id", "message", "field"?, "faults"?, "retry_after_seconds"?}}`; anything else still becomes an error with a name. */
 export function refusal(status: number, body: unknown): ApiError {
   const error = isRecord(body) && isRecord(body["error"]) ? body["error"] : {};
   const text = (key: string): string | null => (typeof error[key] === "string" ? error[key] : null);
   const faults = Array.isArray(error["faults"]) ? (error["faults"] as Fault[]) : [];
-  return new ApiError(text("id") ?? `http-${status}`, status, text("message") ?? "", text("field"), faults);
+  const wait = error["retry_after_seconds"];
+  const retryAfter = typeof wait === "number" ? wait : null;
+  return new ApiError(text("id") ?? `http-${status}`, status, text("message") ?? "", text("field"), faults, retryAfter);
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

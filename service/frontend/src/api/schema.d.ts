@@ -39,6 +39,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/account/second-step/codes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Other recovery codes, once. Those from before hold no more. */
+        post: operations["renew_recovery_codes"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/account/second-step/confirm": {
         parameters: {
             query?: never;
@@ -527,7 +544,7 @@ export interface paths {
         put?: never;
         /** Sign in; the cookie that comes back is the session. */
         post: operations["sign_in"];
-        /** Sign out here. A call that is live goes on. */
+        /** Sign out here. A call that is live goes on; without their phone nobody rings them. */
         delete: operations["sign_out"];
         options?: never;
         head?: never;
@@ -544,7 +561,7 @@ export interface components {
          * @description What was done. A closed list: adding a word needs no migration.
          * @enum {string}
          */
-        Action: "case.read" | "case.shown" | "case.searched" | "case.kept" | "case.discarded" | "contact.read" | "contact.linked" | "notes.saved" | "names.saved" | "speaker.confirmed" | "number.shielded" | "number.unshielded" | "account.made" | "account.changed" | "account.ended" | "account.returned" | "session.kept" | "session.released" | "second-step.asked" | "second-step.set" | "second-step.removed" | "recovery-code.used" | "sessions.ended" | "token.replayed" | "trail.read" | "trail.purged" | "sign-in.refused" | "code.refused" | "signed-in" | "signed-out";
+        Action: "case.read" | "case.shown" | "case.searched" | "case.kept" | "case.discarded" | "contact.read" | "contact.linked" | "notes.saved" | "names.saved" | "speaker.confirmed" | "number.shielded" | "number.unshielded" | "account.made" | "account.changed" | "account.ended" | "account.returned" | "session.kept" | "session.released" | "second-step.asked" | "second-step.set" | "second-step.removed" | "recovery-code.used" | "recovery-codes.made" | "sessions.ended" | "token.replayed" | "trail.read" | "trail.purged" | "sign-in.refused" | "code.refused" | "signed-in" | "signed-out";
         /**
          * AlarmEntity
          * @description By id and subject, for those who watch the line.
@@ -1454,6 +1471,16 @@ export interface components {
             person_concerned: string | null;
         };
         /**
+         * NewCodesIn
+         * @description One's password, and what the telephone shows now.
+         */
+        NewCodesIn: {
+            /** Code */
+            code: string;
+            /** Password */
+            password: string;
+        };
+        /**
          * NotesConflict
          * @description The 409 of saving notes.
          */
@@ -1743,7 +1770,7 @@ export interface components {
              * What
              * @enum {string}
              */
-            what: "account.changed" | "account.made" | "account.returned" | "code.refused" | "recovery-code.used" | "second-step.asked" | "second-step.removed" | "second-step.set" | "sessions.ended" | "sign-in.refused" | "signed-in" | "signed-out" | "token.replayed";
+            what: "account.changed" | "account.made" | "account.returned" | "code.refused" | "recovery-code.used" | "recovery-codes.made" | "second-step.asked" | "second-step.removed" | "second-step.set" | "sessions.ended" | "sign-in.refused" | "signed-in" | "signed-out" | "token.replayed";
             /** By Me */
             by_me: boolean;
         };
@@ -1934,6 +1961,46 @@ export interface operations {
             /** @description Too large. Ids: body-too-large. */
             413: components["responses"]["Error"];
             /** @description What was sent does not fit: `faults` tells where. Ids: body-not-json, body-unfit, password-wrong. */
+            422: components["responses"]["Error"];
+            /** @description Tried too often: `Retry-After` says when again. Ids: sign-in-too-often. */
+            429: components["responses"]["Error"];
+            /** @description A part that this needs does not answer now. Ids: store-unavailable. */
+            503: components["responses"]["Error"];
+            /** @description It failed in a way that nobody foresaw. */
+            default: components["responses"]["Error"];
+        };
+    };
+    renew_recovery_codes: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewCodesIn"];
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RecoveryCodesOut"];
+                };
+            };
+            /** @description Nobody is signed in, or somebody else than the page takes them for (header `X-Ecoute-Account`). Ids: not-signed-in, another-account. */
+            401: components["responses"]["Error"];
+            /** @description Not allowed. Ids: account-ended, origin-refused. */
+            403: components["responses"]["Error"];
+            /** @description It fits no longer what is stored. Ids: second-step-off. */
+            409: components["responses"]["Error"];
+            /** @description Too large. Ids: body-too-large. */
+            413: components["responses"]["Error"];
+            /** @description What was sent does not fit: `faults` tells where. Ids: body-not-json, body-unfit, password-wrong, code-wrong. */
             422: components["responses"]["Error"];
             /** @description Tried too often: `Retry-After` says when again. Ids: sign-in-too-often. */
             429: components["responses"]["Error"];
@@ -2138,7 +2205,7 @@ export interface operations {
             401: components["responses"]["Error"];
             /** @description Not allowed. Ids: account-ended, right-missing, second-step-missing. */
             403: components["responses"]["Error"];
-            /** @description What was sent does not fit: `faults` tells where. Ids: query-unfit. */
+            /** @description What was sent does not fit: `faults` tells where. Ids: query-unfit, subject-missing. */
             422: components["responses"]["Error"];
             /** @description Tried too often: `Retry-After` says when again. Ids: asked-too-often. */
             429: components["responses"]["Error"];
@@ -2170,6 +2237,8 @@ export interface operations {
             401: components["responses"]["Error"];
             /** @description Not allowed. Ids: account-ended, right-missing, second-step-missing. */
             403: components["responses"]["Error"];
+            /** @description It fits no longer what is stored. Ids: asked-already. */
+            409: components["responses"]["Error"];
             /** @description Tried too often: `Retry-After` says when again. Ids: asked-too-often. */
             429: components["responses"]["Error"];
             /** @description A part that this needs does not answer now. Ids: store-unavailable. */

@@ -37,6 +37,9 @@ export const beginSecondStep = (password: string): Promise<Enrolment> =>
   request("POST", "/account/second-step", { password });
 export const confirmSecondStep = (code: string): Promise<RecoveryCodes> =>
   request("POST", "/account/second-step/confirm", { code });
+/** Those from before hold no more. `code`: what the telephone shows now. */
+export const renewRecoveryCodes = (password: string, code: string): Promise<RecoveryCodes> =>
+  request("POST", "/account/second-step/codes", { password, code });
 export const removeSecondStep = (password: string): Promise<SecondStep> =>
   request("POST", "/account/second-step/remove", { password });
 

@@ -12,7 +12,7 @@ import { AccountGone } from "../signin/AccountGone";
 import { SignIn } from "../signin/SignIn";
 import { SomebodyElse } from "../signin/SomebodyElse";
 import { pagesOf, route } from "./route";
-import { me, stranger } from "./session";
+import { me, stranger, untold } from "./session";
 import { live, phone, REMOTE_AUDIO_ID } from "./station";
 
 export function App() {
@@ -25,7 +25,15 @@ export function App() {
       <Header />
       {account === undefined ? (
         <main id="main" class="center">
-          <p class="quiet">{words.value.app.loading}</p>
+          <h1 class="unseen">{words.value.app.name}</h1>
+          <p
+            class={untold.value ? "card lead" : "quiet"}
+            role="status"
+            data-testid="loading"
+            data-untold={untold.value}
+          >
+            {untold.value ? words.value.app.untold : words.value.app.loading}
+          </p>
         </main>
       ) : account === null ? (
         <SignIn />

@@ -5,9 +5,12 @@ import { ApiError, askAs, whenConfined, whenUnauthenticated } from "../api/http"
 import { signIn as askSignIn, signOut as askSignOut, chooseLocale, whoAmI } from "../api/service";
 import type { Locale, Me } from "../api/types";
 import { locale, useLocale } from "../i18n";
+import { backoff } from "../live/backoff";
 
 /** Undefined until the service told. */
 export const me = signal<Me | null | undefined>(undefined);
+/** The service does not say who is here, and is asked again: no reason to ask a person for their password. */
+export const untold = signal(false);
 /** Signed in on this page, but the service no longer knows it. */
 export const expired = signal(false);
 
@@ -30,11 +33,22 @@ askAs({
   },
 });
 
+/** Who is here, asked until the service says it. Only its own word means that nobody is. */
 export async function recall(): Promise<void> {
+  for (let attempt = 0; !(await told()); attempt += 1) {
+    untold.value = true;
+    await new Promise((again) => setTimeout(again, backoff(attempt)));
+  }
+  untold.value = false;
+}
+
+async function told(): Promise<boolean> {
   try {
-    adopt(await whoAmI());
-  } catch {
-    me.value = null;
+    await ask();
+    return true;
+  } catch (error) {
+    if (error instanceof ApiError) return false;
+    throw error;
   }
 }
 
@@ -56,10 +70,12 @@ export async function verify(): Promise<void> {
 async function ask(): Promise<void> {
   try {
     const now = await whoAmI();
-    if (recognise(now.account_id)) learn(now);
+    if (!me.peek()) adopt(now);
+    else if (recognise(now.account_id)) learn(now);
   } catch (error) {
     if (!(error instanceof ApiError) || error.status !== 401) throw error;
     if (me.peek()) expired.value = true;
+    else me.value = null;
   }
 }
 
@@ -80,8 +96,9 @@ export async function signIn(username: string, password: string, code: string | 
   return now;
 }
 
+/** ApiError: the service did not hear it, and whoever sits here next would be this person. */
 export async function signOut(): Promise<void> {
-  await askSignOut().catch(() => undefined);
+  await askSignOut().catch(unlessOut);
   me.value = null;
   // Nothing of what this person saw may stay in the page's memory.
   window.location.reload();
@@ -91,6 +108,10 @@ export async function speak(chosen: Locale): Promise<void> {
   if (chosen === locale.peek()) return;
   useLocale(chosen);
   if (me.peek()) await chooseLocale(chosen).catch(() => undefined);
+}
+
+function unlessOut(error: unknown): void {
+  if (!(error instanceof ApiError) || error.status !== 401) throw error;
 }
 
 function adopt(account: Me): void {

@@ -2,7 +2,8 @@
 
 import { computed, effect } from "@preact/signals";
 import { words } from "../i18n";
-import { stranger } from "./session";
+import { ringsHere } from "../listener/mode";
+import { me, stranger } from "./session";
 import { notebook, phone, ring, vault } from "./station";
 
 const ringing = computed(() => phone.call.value?.stage === "ringing");
@@ -17,12 +18,17 @@ export function watchWindow(): void {
     if (ringing.value) ring.start();
     else ring.stop();
   });
-  const unlock = (): void => ring.unlock();
-  window.addEventListener("pointerdown", unlock, { once: true });
-  window.addEventListener("keydown", unlock, { once: true });
+  effect(() => {
+    if (ringsHere.value) ring.tryOut();
+  });
+  const unlock = (): void => void ring.unlock();
+  // Not once: a finger that only scrolls is not enough for every browser.
+  window.addEventListener("pointerdown", unlock);
+  window.addEventListener("keydown", unlock);
   window.addEventListener("beforeunload", (event) => {
-    // What is sealed in this browser waits for its owner there.
-    if (stranger.peek() && vault.where.peek() === "browser" && phone.call.peek() === null) return;
+    // What is sealed in this browser waits for its owner there, who is not here any more.
+    const isGone = stranger.peek() || me.peek() === null;
+    if (isGone && vault.where.peek() === "browser" && phone.call.peek() === null) return;
     // Leaving never says goodbye to the caller: the PBX keeps them. But say what would be lost.
     if (notebook.unsaved.peek().length > 0 || phone.call.peek() !== null) event.preventDefault();
   });

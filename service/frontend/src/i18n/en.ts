@@ -19,7 +19,12 @@ export const en: Dictionary = {
       call: "Possible once the call is over.",
       notes: "Possible once your notes are saved.",
     },
+    stillIn:
+      "You are still signed in in this browser: the service did not answer. Try again before you leave this computer.",
+    again: "Try again",
     loading: "One moment…",
+    untold:
+      "The service does not answer for now. This page keeps trying by itself: leave it open. Those who call are kept on the line.",
     language: "Language",
     french: "Français",
     english: "English",
@@ -56,7 +61,8 @@ export const en: Dictionary = {
     elsewhereHelp:
       "Your telephone was taken in another browser, or on another computer: calls ring there. A conversation that goes on here goes on.",
     takeHere: "Take the telephone here",
-    shaky: "The connection is weak. If it does not recover, the person is kept on the line and rings you again.",
+    shaky:
+      "The connection is weak. If it does not recover, the person is kept on the line and your telephone rings again: answer it.",
     microphoneRefused:
       "The browser may not use the microphone. Click the icon left of the page's address, allow the microphone, then try again.",
     microphoneMissing: "No microphone found. Plug in your headset, then try again.",
@@ -68,6 +74,8 @@ export const en: Dictionary = {
     raw: "Raw audio",
     rawHelp: "No echo or noise correction, from the next call on. Helps with some headsets and hearing aids.",
     testRing: "Try the ring tone",
+    silent: "The ring tone is off: the browser waits until you touch this page. A call would show without being heard.",
+    letRing: "Switch the ring tone on",
   },
   state: {
     title: "My presence",
@@ -100,6 +108,7 @@ export const en: Dictionary = {
     absentText: "When you are ready, click “Take calls”.",
     freeTitle: "You are available",
     freeText: "This page will ring when somebody calls. There is nothing else to do.",
+    freeSilent: "When somebody calls, this page will show it without ringing. Switch the ring tone on first, above.",
     freeElsewhere: "Calls ring in the other browser, where your telephone is open.",
     pausedTitle: "Take the time you need",
     pausedText: "No call will ring here. Come back whenever you like.",
@@ -113,7 +122,8 @@ export const en: Dictionary = {
     reconnectingTitle: "The person is kept on the line",
     reconnectingText: "Your telephone will ring again to take the conversation up.",
     elsewhereTitle: "You are in conversation",
-    elsewhereText: "The call is on another device, or this page was just loaded again.",
+    elsewhereText:
+      "If you are talking on another device, go on there. If this page was just loaded again, wait a moment: your telephone will ring here to take the conversation up.",
     endingText: "One moment, the telephone exchange is confirming.",
   },
   call: {
@@ -192,12 +202,18 @@ export const en: Dictionary = {
     understood: "I understand",
     conflict: "These notes were also written elsewhere. Nothing is lost: choose.",
     refused: "The service does not accept these notes. Copy them and tell your supervisor.",
+    refusedDiscarded: "The case of this conversation was discarded: it keeps no notes any more.",
+    sendAgain: "Try again to save them",
     theirs: "Text saved elsewhere",
     both: "Join both texts",
     mine: "Keep only mine",
     earlier:
       "Notes of an earlier conversation are not saved yet. They are kept in this browser and will be sent as soon as possible.",
     earlierOnPage: "Notes of an earlier conversation are not saved yet. Do not close this page.",
+    earlierConflict:
+      "Notes of an earlier conversation were also written elsewhere. Nothing is lost: open them below and choose.",
+    earlierRefused:
+      "The service does not accept the notes of an earlier conversation. Open them below, copy what must stay and tell your supervisor.",
     earlierShow: "Show these notes",
     erase: "Erase this text…",
     eraseSure: "Yes, erase it for good",
@@ -212,6 +228,8 @@ export const en: Dictionary = {
     failed: "The telephone exchange did not answer. Try again in a moment.",
     notSaved:
       "Your notes could not be saved: nothing was ended, and they stay on this page. Try again; or copy them, and press once more to go on without them.",
+    notSavedConflict:
+      "Your notes were also written elsewhere: nothing was ended. First choose between the two texts below. To choose later, press once more: both are kept.",
     byPhone: "Done by telephone: the service will follow when it is back.",
   },
   case: {

@@ -10,7 +10,10 @@ export const signIn: Dictionary["signIn"] = {
   submit: "Sign in",
   show: "Show the password",
   wrong: "The user name or the password does not match. Check capital letters, then try again.",
-  tooMany: "Too many attempts. Wait a little, then try again.",
+  tooMany: (minutes: number) =>
+    minutes === 1
+      ? "Too many attempts. Try again in a minute."
+      : `Too many attempts. Try again in ${minutes} minutes, or ask the person who administers the line for a new password.`,
   unreachable: "The service does not answer. Try again in a moment; calls go on without it.",
   accountEnded:
     "Your account was closed. Nothing is cut off: this call and its notes are yours until you end your writing-up. No other call will be offered to you.",
@@ -45,9 +48,7 @@ export const account: Dictionary["account"] = {
   stepOff: "It is not set up.",
   stepRequired: "Your role asks for it: it cannot be removed.",
   codesLeft: (count: number) =>
-    count === 0
-      ? "You have no recovery code left: remove the step and set it up again to get others."
-      : `Recovery codes left: ${count}.`,
+    count === 0 ? "You have no recovery code left: ask for new ones below." : `Recovery codes left: ${count}.`,
   ownPassword: "Your password",
   begin: "Set it up",
   remove: "Remove it",
@@ -60,9 +61,14 @@ export const account: Dictionary["account"] = {
   codesHelp:
     "Write them on paper and keep them away from your telephone. Each stands in once for the code, should the telephone be lost. They are not shown again.",
   codesDone: "I have written them down",
+  newCodes: "New recovery codes…",
+  newCodesHelp: "Ten new codes will take the place of the old ones, which will hold no more.",
+  newCodesMake: "Replace my codes",
+  stepRemove: "Remove this step…",
   wrongPassword: "That is not your password. Try again.",
   wrongCode: "This code does not match. Take the one that is shown now.",
-  tooMany: "Too many attempts. Wait a quarter of an hour, then try again.",
+  tooMany: (minutes: number) =>
+    minutes === 1 ? "Too many attempts. Try again in a minute." : `Too many attempts. Try again in ${minutes} minutes.`,
   failed: "The request did not go through. Try again.",
   eventsTitle: "What happened to your account",
   eventsHelp: "The last thirty days. If something was not you, sign out the other browsers and ask for a new password.",
@@ -78,6 +84,7 @@ export const account: Dictionary["account"] = {
     "code.refused":
       "A wrong code was typed after your right password. If it was not you, somebody knows your password: ask for a new one.",
     "recovery-code.used": "One of your recovery codes was used.",
+    "recovery-codes.made": "New recovery codes were made; those from before hold no more.",
     "second-step.asked": "Your role now asks for the second step: sessions from before have to show it.",
     "second-step.removed": "Your second step was removed.",
     "second-step.set": "Your second step was set up.",

@@ -32,8 +32,8 @@ export const enAlarms: Dictionary["alarms"] = {
     },
     "pbx-refused": {
       title: "Telephone system: access refused",
-      means: "The telephone system refuses the service's account, and is not asked again.",
-      mend: "The administrator has to stop the line (`ecoute down`) and start it again (`ecoute up`).",
+      means: "The telephone system refuses the service's account. The service asks again every minute.",
+      mend: "Tell the administrator: the right secrets.json has to be put back, or the line stopped (`ecoute down`) and started again (`ecoute up`).",
     },
     "database-not-storing": {
       title: "The database stores nothing",

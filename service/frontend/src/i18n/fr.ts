@@ -19,7 +19,12 @@ export const fr = {
       call: "Possible une fois l'appel terminé.",
       notes: "Possible une fois vos notes enregistrées.",
     },
+    stillIn:
+      "Vous êtes encore connecté·e dans ce navigateur : le service n'a pas répondu. Réessayez avant de quitter cet ordinateur.",
+    again: "Réessayer",
     loading: "Un instant…",
+    untold:
+      "Le service ne répond pas pour l'instant. Cette page réessaie toute seule : gardez-la ouverte. Les personnes qui appellent sont gardées en ligne.",
     language: "Langue",
     french: "Français",
     english: "English",
@@ -60,7 +65,7 @@ export const fr = {
       "Votre téléphone a été pris dans un autre navigateur, ou sur un autre ordinateur : les appels sonnent là-bas. Une conversation en cours ici continue.",
     takeHere: "Prendre le téléphone ici",
     shaky:
-      "La liaison est fragile. Si elle ne revient pas, la personne sera gardée en ligne et rappellera votre poste.",
+      "La liaison est fragile. Si elle ne revient pas, la personne sera gardée en ligne et votre téléphone sonnera de nouveau : répondez.",
     microphoneRefused:
       "Le navigateur n'a pas accès au micro. Cliquez sur l'icône à gauche de l'adresse de la page, autorisez le micro, puis réessayez.",
     microphoneMissing: "Aucun micro trouvé. Branchez votre casque, puis réessayez.",
@@ -73,6 +78,9 @@ export const fr = {
     rawHelp:
       "Sans correction d'écho ni de bruit, à partir du prochain appel. Utile avec certains casques ou appareils auditifs.",
     testRing: "Essayer la sonnerie",
+    silent:
+      "La sonnerie est muette : le navigateur attend que vous touchiez cette page. Un appel s'afficherait sans se faire entendre.",
+    letRing: "Activer la sonnerie",
   },
   state: {
     title: "Ma présence",
@@ -105,6 +113,8 @@ export const fr = {
     absentText: "Quand vous serez prêt·e, cliquez sur « Prendre des appels ».",
     freeTitle: "Vous êtes disponible",
     freeText: "Cette page sonnera quand une personne appellera. Vous n'avez rien d'autre à faire.",
+    freeSilent:
+      "Quand une personne appellera, cette page l'affichera sans sonner. Activez d'abord la sonnerie, ci-dessus.",
     freeElsewhere: "Les appels sonnent dans l'autre navigateur, où votre téléphone est ouvert.",
     pausedTitle: "Prenez le temps qu'il vous faut",
     pausedText: "Aucun appel ne sonnera chez vous. Revenez quand vous voudrez.",
@@ -118,7 +128,8 @@ export const fr = {
     reconnectingTitle: "La personne est gardée en ligne",
     reconnectingText: "Votre téléphone va sonner à nouveau pour reprendre la conversation.",
     elsewhereTitle: "Vous êtes en conversation",
-    elsewhereText: "L'appel est sur un autre appareil, ou cette page vient d'être rechargée.",
+    elsewhereText:
+      "Si vous parlez sur un autre appareil, continuez là-bas. Si cette page vient d'être rechargée, attendez un instant : votre téléphone sonnera ici pour reprendre la conversation.",
     endingText: "Un instant, le central téléphonique confirme.",
   },
   call: {
@@ -197,12 +208,18 @@ export const fr = {
     understood: "J'ai compris",
     conflict: "Ces notes ont aussi été écrites ailleurs. Rien n'est perdu : choisissez.",
     refused: "Le service n'accepte pas ces notes. Copiez-les et prévenez votre superviseur·e.",
+    refusedDiscarded: "Le dossier de cet entretien a été écarté : il ne garde plus de notes.",
+    sendAgain: "Essayer encore de les enregistrer",
     theirs: "Texte enregistré ailleurs",
     both: "Réunir les deux textes",
     mine: "Garder seulement le mien",
     earlier:
       "Des notes d'un entretien précédent ne sont pas encore enregistrées. Elles sont gardées dans ce navigateur et partiront dès que possible.",
     earlierOnPage: "Des notes d'un entretien précédent ne sont pas encore enregistrées. Ne fermez pas cette page.",
+    earlierConflict:
+      "Des notes d'un entretien précédent ont aussi été écrites ailleurs. Rien n'est perdu : ouvrez-les ci-dessous et choisissez.",
+    earlierRefused:
+      "Le service n'accepte pas les notes d'un entretien précédent. Ouvrez-les ci-dessous, copiez ce qui doit rester et prévenez votre superviseur·e.",
     earlierShow: "Voir ces notes",
     erase: "Effacer ce texte…",
     eraseSure: "Oui, l'effacer pour toujours",
@@ -218,6 +235,8 @@ export const fr = {
     failed: "Le central téléphonique n'a pas répondu. Réessayez dans un moment.",
     notSaved:
       "Vos notes n'ont pas pu être enregistrées : rien n'a été terminé, et elles restent sur cette page. Réessayez ; ou copiez-les, et appuyez encore une fois pour continuer sans elles.",
+    notSavedConflict:
+      "Vos notes ont aussi été écrites ailleurs : rien n'a été terminé. Choisissez d'abord entre les deux textes ci-dessous. Pour choisir plus tard, appuyez encore une fois : les deux sont gardés.",
     byPhone: "C'est fait par téléphone : le service suivra à son retour.",
   },
   case: {

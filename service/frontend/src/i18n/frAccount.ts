@@ -8,7 +8,10 @@ export const signIn = {
   submit: "Se connecter",
   show: "Afficher le mot de passe",
   wrong: "L'identifiant ou le mot de passe ne correspond pas. Vérifiez les majuscules, puis réessayez.",
-  tooMany: "Trop d'essais. Patientez un peu, puis réessayez.",
+  tooMany: (minutes: number) =>
+    minutes === 1
+      ? "Trop d'essais. Réessayez dans une minute."
+      : `Trop d'essais. Réessayez dans ${minutes} minutes, ou demandez un nouveau mot de passe à la personne qui administre la ligne.`,
   unreachable: "Le service ne répond pas. Réessayez dans un moment ; les appels, eux, continuent.",
   accountEnded:
     "Votre compte a été fermé. Rien n'est coupé : cet appel et ses notes restent à vous jusqu'à ce que vous terminiez l'écriture. Aucun autre appel ne vous sera proposé.",
@@ -44,7 +47,7 @@ export const account = {
   stepRequired: "Votre rôle la demande : elle ne peut pas être retirée.",
   codesLeft: (count: number) =>
     count === 0
-      ? "Il ne vous reste aucun code de secours : retirez l'étape et remettez-la pour en avoir d'autres."
+      ? "Il ne vous reste aucun code de secours : demandez-en de nouveaux ci-dessous."
       : `Codes de secours restants : ${count}.`,
   ownPassword: "Votre mot de passe",
   begin: "Mettre en place",
@@ -58,9 +61,14 @@ export const account = {
   codesHelp:
     "Notez-les sur papier et gardez-les loin de votre téléphone. Chacun remplace une fois le code, si le téléphone est perdu. Ils ne seront plus montrés.",
   codesDone: "Je les ai notés",
+  newCodes: "Nouveaux codes de secours…",
+  newCodesHelp: "Dix nouveaux codes remplaceront les anciens, qui ne vaudront plus.",
+  newCodesMake: "Remplacer mes codes",
+  stepRemove: "Retirer cette étape…",
   wrongPassword: "Ce n'est pas votre mot de passe. Réessayez.",
   wrongCode: "Ce code ne correspond pas. Prenez celui qui est affiché maintenant.",
-  tooMany: "Trop d'essais. Patientez un quart d'heure, puis réessayez.",
+  tooMany: (minutes: number) =>
+    minutes === 1 ? "Trop d'essais. Réessayez dans une minute." : `Trop d'essais. Réessayez dans ${minutes} minutes.`,
   failed: "La demande n'est pas passée. Réessayez.",
   eventsTitle: "Ce qui s'est passé sur votre compte",
   eventsHelp:
@@ -77,6 +85,7 @@ export const account = {
     "code.refused":
       "Un code faux a été tapé après votre bon mot de passe. Si ce n'était pas vous, quelqu'un connaît votre mot de passe : demandez-en un nouveau.",
     "recovery-code.used": "Un de vos codes de secours a servi.",
+    "recovery-codes.made": "De nouveaux codes de secours ont été créés ; les anciens ne valent plus.",
     "second-step.asked": "Votre rôle demande désormais la deuxième étape : vos connexions d'avant doivent la montrer.",
     "second-step.removed": "Votre deuxième étape a été retirée.",
     "second-step.set": "Votre deuxième étape a été mise en place.",

@@ -32,8 +32,8 @@ export const frAlarms = {
     },
     "pbx-refused": {
       title: "Central téléphonique : accès refusé",
-      means: "Le central refuse les identifiants du service, qui ne réessaie pas.",
-      mend: "La personne qui administre la ligne doit l'arrêter (« ecoute down ») puis la relancer (« ecoute up »).",
+      means: "Le central refuse les identifiants du service, qui réessaie chaque minute.",
+      mend: "Prévenez la personne qui administre la ligne : elle remet en place le bon fichier secrets.json, ou arrête la ligne (« ecoute down ») puis la relance (« ecoute up »).",
     },
     "database-not-storing": {
       title: "La base de données n'enregistre plus",

@@ -2,12 +2,13 @@
 
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
-import { live, phone } from "../app/station";
+import { live, notebook, phone } from "../app/station";
 import { words } from "../i18n";
 import { type MicrophonePermission, microphonePermission } from "../phone/microphone";
 import { Icon } from "../shell/Icon";
 import { busy, failed, join, leave, resume } from "./actions";
-import { modeNow } from "./mode";
+import { callNow, modeNow, ringsUnheard } from "./mode";
+import { notSaved } from "./notSaved";
 import { PauseChoices } from "./PauseChoices";
 
 /** Between conversations: one state, the few things that can be done in it. */
@@ -50,7 +51,7 @@ function sentences(): readonly [string, string] {
     case "absent":
       return [w.absentTitle, w.absentText];
     case "free":
-      return [w.freeTitle, phone.registration.value === "elsewhere" ? w.freeElsewhere : w.freeText];
+      return [w.freeTitle, freeText()];
     case "paused":
       return [w.pausedTitle, w.pausedText];
     case "fault":
@@ -64,6 +65,12 @@ function sentences(): readonly [string, string] {
     default:
       return [w.unknownTitle, w.unknownText];
   }
+}
+
+function freeText(): string {
+  const w = words.value.idle;
+  if (phone.registration.value === "elsewhere") return w.freeElsewhere;
+  return ringsUnheard.value ? w.freeSilent : w.freeText;
 }
 
 function JoinButton() {
@@ -118,8 +125,13 @@ export function Failure() {
           : which === "end-wrapup"
             ? words.value.wrapUp.failed
             : which === "notes"
-              ? words.value.wrapUp.notSaved
+              ? notesSentence()
               : words.value.queue.failed)}
     </p>
   );
+}
+
+function notesSentence(): string {
+  const callId = callNow.value;
+  return notSaved(callId === null ? "empty" : notebook.of(callId).state.value, words.value.wrapUp);
 }

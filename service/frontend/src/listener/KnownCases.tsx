@@ -31,22 +31,22 @@ export function KnownCases({ callId, contact }: { callId: string; contact: Conta
 function Known({ found, contact }: { found: KnownCase; contact: ContactView | null }) {
   const w = words.value.case;
   const record = useSignal<CaseRecord | null>(null);
-  const failing = useSignal(false);
+  const failing = useSignal<"" | "open" | "link">("");
   const reference = found.reference ?? w.unnamed;
   const open = async (): Promise<void> => {
-    failing.value = false;
+    failing.value = "";
     try {
       record.value = await caseRecord(found.case_id);
     } catch {
-      failing.value = true;
+      failing.value = "open";
     }
   };
   const link = async (): Promise<void> => {
-    failing.value = false;
+    failing.value = "";
     try {
       if (contact !== null) await linkCase(contact.contact_id, found.case_id);
     } catch {
-      failing.value = true;
+      failing.value = "link";
     }
   };
   const opened = day(found.opened_at);
@@ -81,8 +81,8 @@ function Known({ found, contact }: { found: KnownCase; contact: ContactView | nu
         )}
       </div>
       {record.value !== null && <Record record={record.value} />}
-      <p class="form-error" role="alert">
-        {failing.value && w.failed}
+      <p class="form-error" role="alert" data-testid="case-error">
+        {failing.value === "open" ? w.notShown : failing.value === "link" && w.failed}
       </p>
     </li>
   );

@@ -96,14 +96,7 @@ function Sound() {
       <p class="hint" id="raw-help">
         {w.rawHelp}
       </p>
-      <button
-        type="button"
-        class="button quiet-button"
-        onClick={() => {
-          ring.unlock();
-          ring.chime();
-        }}
-      >
+      <button type="button" class="button quiet-button" onClick={() => void ring.unlock().then(() => ring.chime())}>
         <Icon name="bell" />
         {w.testRing}
       </button>

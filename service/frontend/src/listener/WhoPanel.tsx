@@ -68,13 +68,28 @@ export function WhoPanel({ callId }: { callId: string }) {
     <section class="card tight" aria-labelledby="who-title">
       <h2 id="who-title">{w.title}</h2>
       <WhoSummary callId={callId} />
-      {typeof known === "object" && known?.shielded === true && (
-        <button type="button" class="button" data-testid="confirm-identity" onClick={() => void ask(callId, true)}>
-          {w.confirm}
-        </button>
-      )}
+      {typeof known === "object" && known?.shielded === true && <Confirm key={callId} callId={callId} />}
       {typeof known === "object" && known !== null && <Shield callId={callId} known={known} />}
     </section>
+  );
+}
+
+/** Who is speaking was checked: what is known of the number may be shown. */
+function Confirm({ callId }: { callId: string }) {
+  const failing = useSignal(false);
+  const confirm = async (): Promise<void> => {
+    failing.value = false;
+    failing.value = !(await ask(callId, true));
+  };
+  return (
+    <>
+      <button type="button" class="button" data-testid="confirm-identity" onClick={() => void confirm()}>
+        {words.value.who.confirm}
+      </button>
+      <p class="form-error" role="alert" data-testid="confirm-error">
+        {failing.value && words.value.case.notShown}
+      </p>
+    </>
   );
 }
 

@@ -34,7 +34,7 @@ async function attempt(name: ActionName, act: (told: boolean) => Promise<unknown
 /** The microphone first: better now than when a caller already waits. */
 export const join = (): Promise<void> =>
   attempt("join", async () => {
-    ring.unlock();
+    void ring.unlock();
     phone.microphone.value = await tryMicrophone();
     if (phone.microphone.value === null) await service.joinQueue();
   });

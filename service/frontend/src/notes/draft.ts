@@ -8,6 +8,7 @@ import { computed, effect, type ReadonlySignal, type Signal, signal } from "@pre
 import { ApiError } from "../api/http";
 import type { Contact, NotesSaved } from "../api/types";
 import { backoff } from "../live/backoff";
+import { fingerprint } from "./fingerprint";
 import type { Kept } from "./vault";
 
 type Id = number;
@@ -42,8 +43,8 @@ export class NotesDraft {
   #phase: Signal<"idle" | "saving" | "waiting" | "refused"> = signal("idle");
   #contactId: Id | null = null;
   #version: number | null = null;
-  /** Sent without an answer: any of them may be what is stored. */
-  #unanswered: string[] = [];
+  /** Fingerprints of what was sent without an answer: any of these texts may be what is stored. */
+  readonly #unanswered = new Set<string>();
   #running: Promise<void> | null = null;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #attempt = 0;
@@ -77,7 +78,7 @@ export class NotesDraft {
   /** Typed on a page that is gone. What is here already, or stored, meets it: no word of either is lost. */
   restore(kept: Kept): void {
     this.restored.value = true;
-    this.#unanswered.push(...kept.unanswered, kept.stored);
+    for (const sent of [...kept.unanswered, fingerprint(kept.stored)]) this.#unanswered.add(sent);
     this.text.value = this.dirty ? together(kept.text, this.text.peek()) : kept.text;
     const stored = this.#stored.peek();
     if (this.#version === null) this.#stored.value = kept.stored;
@@ -122,9 +123,10 @@ export class NotesDraft {
     this.#schedule(0);
   }
 
-  /** The service answers again (or again knows who we are). */
+  /** The service answers again (or again knows who we are). What it refused it would refuse again. */
   retry(): void {
-    if (this.#phase.value !== "waiting" && this.#phase.value !== "refused") return;
+    // Peeked at: whoever calls this when something changed must not be called again by what comes of it.
+    if (this.#phase.peek() !== "waiting") return;
     this.#attempt = 0;
     this.#schedule(0);
   }
@@ -194,22 +196,33 @@ export class NotesDraft {
   }
 
   #isOurs(stored: string): boolean {
-    return stored === "" || stored === this.text.value || this.#unanswered.includes(stored);
+    return stored === "" || stored === this.text.value || this.#unanswered.has(fingerprint(stored));
   }
 
   async #save(): Promise<void> {
     if (this.#contactId === null || this.#version === null) return;
     const text = this.text.value;
-    if (!this.#unanswered.includes(text)) this.#unanswered.push(text);
     // After a failure it stays said that nothing is saved: each new try may take seconds.
     if (this.#attempt === 0) this.#phase.value = "saving";
-    const saved = await this.service.saveNotes(this.#contactId, text, this.#version);
+    const saved = await this.#send(this.#contactId, text, this.#version);
     this.#version = saved.version;
     this.savedAt.value = saved.saved_at;
     this.#stored.value = text;
-    this.#unanswered = [];
+    this.#unanswered.clear();
     this.restored.value = false;
     this.refusal.value = null;
+  }
+
+  async #send(contactId: Id, text: string, version: number): Promise<NotesSaved> {
+    const sent = fingerprint(text);
+    const isFirst = !this.#unanswered.has(sent);
+    this.#unanswered.add(sent);
+    try {
+      return await this.service.saveNotes(contactId, text, version);
+    } catch (error) {
+      if (isFirst && isRefusal(error)) this.#unanswered.delete(sent);
+      throw error;
+    }
   }
 
   #failed(error: unknown): void {
@@ -232,6 +245,11 @@ export class NotesDraft {
     this.#schedule(backoff(this.#attempt));
     this.#attempt += 1;
   }
+}
+
+/** An answer that says that nothing was stored. Not 409: browsers send once more what a lost connection took along. */
+function isRefusal(error: unknown): boolean {
+  return error instanceof ApiError && error.status >= 400 && error.status < 500 && error.status !== 409;
 }
 
 /** Two texts for one call: the one that holds the other, else both. */

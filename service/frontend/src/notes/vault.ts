@@ -16,7 +16,10 @@ export const KEEP_AFTER_MS = 60;
 const DAY_MS = 86_400_000;
 const CHANNEL = "ecoute.drafts";
 
-/** What a page needs to find its draft again. `stored`: what the service last acknowledged; `unanswered`: sent since. */
+/**
+ * What a page needs to find its draft again. `stored`: what the service last acknowledged; `unanswered`: fingerprints of
+ * what was sent since.
+ */
 export interface Kept {
   readonly text: string;
   readonly stored: string;
@@ -45,6 +48,8 @@ export class Vault {
   #restore: Restore = () => {};
   #opening: Promise<void> | null = null;
   readonly #pending = new Map<string, Snapshot>();
+  /** Calls whose draft this browser did not take. */
+  readonly #homeless = new Set<string>();
   readonly #watched = new Set<string>();
   #timer: ReturnType<typeof setTimeout> | undefined;
   #writing: Promise<void> = Promise.resolve();
@@ -125,13 +130,15 @@ export class Vault {
           const sealed = await seal(key, kept, context(account, call));
           await shelf.put({ account, call, writer, at: this.now(), sealed });
         }
-        this.where.value = "browser";
+        this.#homeless.delete(call);
       } catch {
         // Full, or taken away: the next keystroke tries again.
         if (!this.#pending.has(call)) this.#pending.set(call, snapshot);
-        if (kept !== null) this.where.value = "page";
+        if (kept === null) this.#homeless.delete(call);
+        else this.#homeless.add(call);
       }
     }
+    this.where.value = this.#homeless.size === 0 ? "browser" : "page";
   }
 
   async #holdOwnName(): Promise<void> {
@@ -185,8 +192,9 @@ export class Vault {
     const kept = await open(key, entry.sealed, context(entry.account, entry.call));
     if (!isKept(kept)) return;
     this.#restore(entry.call, kept);
+    await this.flush();
     // Not before it lies here under this page's own name.
-    if (await this.flush()) await shelf.remove([entry.account, entry.call, entry.writer]);
+    if (!this.#homeless.has(entry.call)) await shelf.remove([entry.account, entry.call, entry.writer]);
   }
 }
 

@@ -1,27 +1,35 @@
 /** A soft ring of two notes, made here: nothing to load. Silent until the person has touched the page once. */
 
+import { type Signal, signal } from "@preact/signals";
+
 const NOTES_HZ = [523.25, 659.25] as const;
 const NOTE_S = 0.55;
 const EVERY_MS = 3_200;
 const LOUDNESS = 0.16;
+/** Browsers never say that a page may not sound: it just does not begin to. */
+const BEGINS_WITHIN_MS = 500;
 
 export class RingTone {
+  /** Whether the browser lets this page sound; null: not known before it was tried. */
+  readonly audible: Signal<boolean | null> = signal(null);
+
   #context: AudioContext | null = null;
   #timer: ReturnType<typeof setInterval> | undefined;
 
   /** Call from a click or a key: browsers let a page sound only after one. */
-  unlock(): void {
-    this.#context ??= new AudioContext();
-    void this.#context.resume();
+  async unlock(): Promise<void> {
+    const context = this.#open();
+    if (context.state !== "running") await context.resume();
   }
 
-  get audible(): boolean {
-    return this.#context?.state === "running";
+  /** Finds out whether the browser lets this page sound by itself: it may, after the clicks of an earlier page. */
+  tryOut(): void {
+    this.#open();
   }
 
   start(): void {
     if (this.#timer !== undefined) return;
-    this.#context ??= new AudioContext();
+    this.#open();
     this.chime();
     this.#timer = setInterval(() => this.chime(), EVERY_MS);
   }
@@ -29,6 +37,18 @@ export class RingTone {
   stop(): void {
     clearInterval(this.#timer);
     this.#timer = undefined;
+  }
+
+  #open(): AudioContext {
+    if (this.#context !== null) return this.#context;
+    const context = new AudioContext();
+    this.#context = context;
+    const look = (): void => {
+      this.audible.value = context.state === "running";
+    };
+    context.addEventListener("statechange", look);
+    setTimeout(look, BEGINS_WITHIN_MS);
+    return context;
   }
 
   chime(): void {

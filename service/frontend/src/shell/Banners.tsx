@@ -3,11 +3,14 @@
 import { useSignal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
 import { expired, me, stranger } from "../app/session";
-import { live, notebook, phone, vault } from "../app/station";
+import { live, notebook, phone, ring, vault } from "../app/station";
 import { clockTime, words } from "../i18n";
-import type { NotesDraft } from "../notes/draft";
+import { ringsUnheard } from "../listener/mode";
+import type { NotesDraft, NotesState } from "../notes/draft";
+import { Conflict, NotesStateLine } from "../notes/NotesState";
 import { SignInForm } from "../signin/SignInForm";
 import { Icon } from "./Icon";
+import { leave, stillIn } from "./leaving";
 
 export function Banners() {
   const w = words.value;
@@ -38,6 +41,8 @@ export function Banners() {
         </Banner>
       )}
       <MicrophoneBanner />
+      <SilentRing />
+      <StillIn />
       <Keeping />
       <EarlierNotes />
     </div>
@@ -124,6 +129,43 @@ function MicrophoneBanner() {
   );
 }
 
+/** A ring that nobody hears is a caller who waits. */
+function SilentRing() {
+  const w = words.value.phone;
+  if (!ringsUnheard.value) return null;
+  return (
+    <Banner kind="warning" testid="ring-silent">
+      <p>{w.silent}</p>
+      <div class="actions">
+        <button
+          type="button"
+          class="button small"
+          data-testid="let-ring"
+          onClick={() => void ring.unlock().then(() => ring.chime())}
+        >
+          {w.letRing}
+        </button>
+      </div>
+    </Banner>
+  );
+}
+
+/** Signing out did not get through: whoever leaves this machine must know. */
+function StillIn() {
+  const w = words.value.app;
+  if (!stillIn.value) return null;
+  return (
+    <Banner kind="alert" testid="still-in">
+      <p>{w.stillIn}</p>
+      <div class="actions">
+        <button type="button" class="button small" onClick={() => void leave()}>
+          {w.again}
+        </button>
+      </div>
+    </Banner>
+  );
+}
+
 /** What this browser cannot do for notes that are not saved, and what it no longer has. */
 function Keeping() {
   const w = words.value.notes;
@@ -153,9 +195,12 @@ function EarlierNotes() {
   const now = phone.call.value?.callId ?? live.contact.value?.call_id ?? phone.lastEnded.value?.callId ?? null;
   const earlier = notebook.unsaved.value.filter((draft) => draft.callId !== now);
   if (earlier.length === 0) return null;
+  const states = earlier.map((draft) => draft.state.value);
   return (
     <Banner kind="warning" testid="earlier-notes">
-      <p>{vault.where.value === "browser" ? w.earlier : w.earlierOnPage}</p>
+      {earlierSentences(states).map((sentence) => (
+        <p key={sentence}>{sentence}</p>
+      ))}
       <details>
         <summary>{w.earlierShow}</summary>
         {earlier.map((draft) => (
@@ -166,6 +211,17 @@ function EarlierNotes() {
   );
 }
 
+/** What becomes of them by itself, and what waits for the person. */
+function earlierSentences(states: readonly NotesState[]): string[] {
+  const w = words.value.notes;
+  const sentences: string[] = [];
+  if (states.includes("conflict")) sentences.push(w.earlierConflict);
+  if (states.includes("refused")) sentences.push(w.earlierRefused);
+  if (states.some((state) => state !== "conflict" && state !== "refused"))
+    sentences.push(vault.where.value === "browser" ? w.earlier : w.earlierOnPage);
+  return sentences;
+}
+
 /** Erased by its owner alone, in two steps: a text that the service will never take would wait here for ever. */
 function EarlierText({ draft }: { draft: NotesDraft }) {
   const w = words.value.notes;
@@ -174,9 +230,16 @@ function EarlierText({ draft }: { draft: NotesDraft }) {
     asking.value = value;
   };
   return (
-    <>
+    <section class="earlier-text" aria-label={w.title}>
+      <NotesStateLine draft={draft} />
       <p class="stored-text">{draft.text.value}</p>
+      <Conflict draft={draft} />
       <div class="actions">
+        {draft.state.value === "refused" && (
+          <button type="button" class="button small" data-testid="send-again" onClick={() => void draft.flush()}>
+            {w.sendAgain}
+          </button>
+        )}
         {asking.value ? (
           <>
             <button type="button" class="button small" onClick={ask(false)}>
@@ -192,6 +255,6 @@ function EarlierText({ draft }: { draft: NotesDraft }) {
           </button>
         )}
       </div>
-    </>
+    </section>
   );
 }

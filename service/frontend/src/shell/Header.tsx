@@ -1,12 +1,12 @@
 /** The head of every page: which page, which language, who is signed in. */
 
-import { leaveQueue } from "../api/service";
 import type { Locale } from "../api/types";
 import { pagesOf, route } from "../app/route";
-import { expired, me, signOut, speak, stranger } from "../app/session";
-import { live, notebook, phone } from "../app/station";
+import { me, speak, stranger } from "../app/session";
+import { live, notebook, phone, vault } from "../app/station";
 import { type Theme, theme } from "../app/theme";
 import { locale, words } from "../i18n";
+import { leave } from "./leaving";
 import { signOutAfter } from "./signOutAfter";
 
 export function Header() {
@@ -49,7 +49,7 @@ export function Header() {
 function SignOut() {
   const w = words.value.app;
   const states = notebook.unsaved.value.map((draft) => draft.state.value);
-  const after = signOutAfter(phone.call.value !== null, states);
+  const after = signOutAfter(phone.call.value !== null, states, vault.where.value === "browser");
   const why = after === null ? undefined : w.signOutAfter[after];
   return (
     <>
@@ -71,13 +71,6 @@ function SignOut() {
       )}
     </>
   );
-}
-
-/** Out of the queue first, so that nobody rings a phone that is gone. */
-async function leave(): Promise<void> {
-  const state = live.me.peek()?.state;
-  if (state !== undefined && state !== "absent" && !expired.peek()) await leaveQueue().catch(() => undefined);
-  await signOut();
 }
 
 function Pages() {
