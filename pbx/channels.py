@@ -12,10 +12,3 @@ def serial(uniqueid: str) -> int:
     """The number of a channel within one run of Asterisk: `pbx1-1795299970.17` → 17. It grows with every channel."""
     tail = uniqueid.rpartition(".")[2]
     return int(tail) if tail.isdecimal() else 0
-
-
-def other_half(channel: str) -> str:
-    """`Local/l2@shapes-00000003;1` ↔ `…;2`; empty for a channel that is no half of a Local one."""
-    if not channel.startswith("Local/"):
-        return ""
-    return channel[:-1] + {"1": "2", "2": "1"}.get(channel[-1], "")

@@ -55,7 +55,7 @@ class CallEntered(CallFact):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClosedHoursHeard(CallFact):
-    """The line was closed; the caller heard when it opens."""
+    """The line is closed, and the caller is told so."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -257,4 +257,4 @@ class PbxLost(Fact):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PbxRefused(Fact):
-    """Asterisk refused our credentials. Tried again slowly."""
+    """Asterisk refused our credentials. Tried again slowly, with the secret as it is stored then."""

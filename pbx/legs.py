@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from pbx.channels import interface_of, other_half
+from pbx.channels import interface_of
 from pbx.events import BridgeEntered, BridgeLeft, LegGone, LegListed
 from pbx.identity import Identity
 
@@ -48,24 +48,6 @@ class Company:
     def call_of(self, uniqueid: str) -> str:
         """The call of a channel that lives, or was there a moment ago; empty for a stranger."""
         return self.identity.of(uniqueid)
-
-    def together_with(self, uniqueid: str) -> tuple[Leg, ...]:
-        """Who hears the channel: the other legs in its bridge, of whichever call, and those behind a Local channel."""
-        asked = self.legs.get(uniqueid)
-        found: list[Leg] = []
-        rooms = [asked.bridge] if asked is not None and asked.bridge else []
-        for room in rooms:  # grows while it is read
-            for leg in self._bridges.get(room, {}).values():
-                half = other_half(leg.channel)
-                if not half:
-                    found.append(leg)
-                    continue
-                rooms += [
-                    other.bridge
-                    for other in self.legs.values()
-                    if other.channel == half and other.bridge and other.bridge not in rooms
-                ]
-        return tuple(leg for leg in found if leg is not asked)
 
     # --- what is heard ----------------------------------------------------------------------------------------------
 

@@ -13,13 +13,13 @@ import logging
 import random
 import time
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pbx import actions, parse
 from pbx.actions import Account, Action
 from pbx.commands import Command, ReadDialplan, ReadQueues, ReadRoutes
+from pbx.errors import SetupError
 from pbx.events import Event, SessionLost, SessionRefused
 from pbx.facts import Fact
 from pbx.odd import Odd, OddCounts, Tally
@@ -28,7 +28,7 @@ from pbx.protocol import EventStream, PbxProtocol
 from pbx.provision import Provisioning
 from pbx.recording import RecordedProtocol, Recording
 from pbx.replies import CommandFailed, CommandRefused, NotConnected, OutcomeUnknown, Reply
-from pbx.session import LoginFailed, LoginRefused, Session, Timing
+from pbx.session import LinkConfig, LoginFailed, LoginRefused, Session, Timing, tell_refused
 from pbx.snapshot import Snapshot
 from pbx.state import PbxState
 from pbx.steady import SteadyClock, this_boot
@@ -39,19 +39,6 @@ log = logging.getLogger(__name__)
 
 #: Events handed on at once: enough to be cheap, few enough that the loop breathes.
 BATCH = 500
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LinkConfig:
-    """Where the PBX's manager interface is, and our two accounts there (`provision` may write AstDB and reload)."""
-
-    pbx: str
-    host: str
-    port: int
-    username: str
-    secret: str
-    provision_username: str
-    provision_secret: str
 
 
 def backoff(failures: int, timing: Timing, draw: Callable[[], float] = random.random) -> float:
@@ -67,15 +54,25 @@ class PbxLink:
     """One PBX. `run()` holds the connection until `close()`; one consumer reads `batches()`.
 
     `record`: a file to which the service's sessions are recorded (pbx/recording.py); SetupError where it cannot be.
+    `reread`: the configuration as it is then, asked for after our credentials were refused.
     """
 
-    def __init__(self, config: LinkConfig, timing: Timing | None = None, *, record: Path | None = None) -> None:
+    def __init__(
+        self,
+        config: LinkConfig,
+        timing: Timing | None = None,
+        *,
+        record: Path | None = None,
+        reread: Callable[[], LinkConfig] | None = None,
+    ) -> None:
         self.config = config
+        self._reread = reread
         self.timing = timing or Timing()
         self.state = PbxState(config.pbx)
         self.clock_offset = 0.0  #: the PBX's clock minus ours, seconds
         self.steady = SteadyClock()
         self._clock_told = ""
+        self._clock_refused = False  #: in this session, and said
         self._telling: asyncio.Task[None] | None = None
         self.connected = False  #: logged in, and the snapshot is taken
         self.sessions = 0  #: how often a snapshot was taken: once, and once more after each gap
@@ -85,7 +82,7 @@ class PbxLink:
         self._tally = Tally(config.pbx)
         self._stream = EventStream(self._tally)
         self._session: Session | None = None
-        self._provisioning = Provisioning(self._new_session, self.timing.provision_idle)
+        self._provisioning = Provisioning(config.pbx, self._new_session, self.timing, self._read_secrets)
         self._closing = asyncio.Event()
         self._said = ""
 
@@ -114,7 +111,7 @@ class PbxLink:
     # --- the connection ---------------------------------------------------------------------------------------------
 
     async def run(self) -> None:
-        """Connect, and connect again, until `close()`. Refused credentials are not tried again."""
+        """Connect, and connect again, until `close()`. Refused credentials are tried again slowly, and read anew."""
         failures = 0
         try:
             while not self._closing.is_set():
@@ -122,14 +119,11 @@ class PbxLink:
                     held = await self._one_session()
                     failures = 0 if held > self.timing.steady else failures + 1
                 except LoginRefused:
-                    self._say("refused", SessionRefused(at=self.pbx_now()))
-                    log.error(  # noqa: TRY400 - a traceback would say nothing more
-                        "The PBX %s refused the account %s: the secret in secrets.json is not the PBX's own. "
-                        "Not tried again: `ecoute down`, then `ecoute up`, write both anew",
-                        self.config.pbx,
-                        self.config.username,
-                    )
-                    await self._closing.wait()
+                    if self._say("refused", SessionRefused(at=self.pbx_now())):
+                        tell_refused(self.config.pbx, self.config.username)
+                    await self._pause(self.timing.refused_again)
+                    self._read_secrets()
+                    continue
                 except LoginFailed as error:
                     failures += 1
                     self._say("lost", SessionLost(at=self.pbx_now(), reason=error.reason))
@@ -137,8 +131,7 @@ class PbxLink:
                     failures += 1
                     log.exception("a session with PBX %s ended by a fault of ours", self.config.pbx)
                     self._say("lost", SessionLost(at=self.pbx_now(), reason="fault"))
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._closing.wait(), backoff(failures, self.timing))
+                await self._pause(backoff(failures, self.timing))
         finally:
             self._closing.set()
             await self._provisioning.close()
@@ -146,11 +139,26 @@ class PbxLink:
                 self._recording.close()
             self._stream.wake.set()
 
-    def _say(self, what: str, event: Event) -> None:
-        """Tell a change of the connection once, however often it is tried."""
-        if self._said != what:
-            self._said = what
-            self._stream.put(event)
+    async def _pause(self, seconds: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._closing.wait(), seconds)
+
+    def _say(self, what: str, event: Event) -> bool:
+        """Tell a change of the connection once, however often it is tried. True when it is one."""
+        if self._said == what:
+            return False
+        self._said = what
+        self._stream.put(event)
+        return True
+
+    def _read_secrets(self) -> None:
+        """Somebody may have mended them. What cannot be read leaves those that we have."""
+        if self._reread is None:
+            return
+        try:
+            self.config = self._reread()
+        except (SetupError, OSError, ValueError, KeyError) as error:
+            log.warning("the secrets for PBX %s could not be read again: %s", self.config.pbx, type(error).__name__)
 
     async def _one_session(self) -> float:
         """A session from login to its end. Returns how long it held, in seconds."""
@@ -163,11 +171,14 @@ class PbxLink:
         work = asyncio.create_task(self._work(session, protocol))
         alive = asyncio.create_task(session.keep_alive())
         closing = asyncio.create_task(self._closing.wait())
-        ends: set[asyncio.Future[Any]] = {protocol.lost, closing}
+        ends: set[asyncio.Future[Any]] = {protocol.lost, closing, alive}
         try:
             await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
             if closing.done():
                 await session.goodbye()
+            elif not protocol.lost.done():  # nobody would notice a connection that carries nothing any more
+                protocol.end("fault")
+                alive.result()
         finally:
             self.connected = False
             self._heard = protocol.last_byte
@@ -235,10 +246,10 @@ class PbxLink:
     async def _resume_clock(self, session: Session) -> None:
         """Whoever watched this PBX before us may have anchored its times."""
         answer, _ = await session.ask(actions.read_clock_anchor(), self.timing.action)
-        boot, _, anchor = parse.variable_read(answer).partition(" ")
-        if boot == this_boot():
-            self.steady.resume(float(anchor))
-        self._clock_told = ""
+        boot, anchor = parse.clock_anchor(answer)
+        if boot == this_boot() and anchor is not None:
+            self.steady.resume(anchor)
+        self._clock_told, self._clock_refused = "", False
 
     async def _tell_clock(self, session: Session) -> None:
         """So that the dialplan takes off what the clock was set by. What fails is told with the next measurement."""
@@ -246,9 +257,16 @@ class PbxLink:
         if self.steady.anchor is None or self._clock_told == f"{told} {self.steady.by}":
             return
         by = self.steady.by
-        with contextlib.suppress(CommandFailed):
+        try:
             for action in actions.tell_clock(told, by):
-                await session.ask(action, self.timing.action)
+                answer, _ = await session.ask(action, self.timing.action)
+                if not answer.success:
+                    raise actions.refusal(answer.message)
+        except CommandFailed as error:
+            if not self._clock_refused:
+                self._clock_refused = True
+                log.warning("the PBX %s does not know by how much its clock was set: %s", self.config.pbx, error.id)
+        else:
             self._clock_told = f"{told} {by}"
 
     # --- the snapshot -----------------------------------------------------------------------------------------------

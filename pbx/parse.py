@@ -298,13 +298,18 @@ def is_event(text: str, name: str) -> bool:
 
 def pong_time(reply: Answer) -> float | None:
     """The PBX's clock, from the answer to a Ping; None where that is no instant."""
-    at = _number(field(reply.text, "\r\nTimestamp: "))
+    return _instant(field(reply.text, "\r\nTimestamp: "))
+
+
+def clock_anchor(reply: Answer) -> tuple[str, float | None]:
+    """Of which run of the machine, and the instant, from the answer to Getvar; None where that is no instant."""
+    boot, _, anchor = field(reply.text, "\r\nValue: ").partition(" ")
+    return boot, _instant(anchor)
+
+
+def _instant(text: str) -> float | None:
+    at = _number(text)
     return at if at is not None and 0.0 <= at < LAST_INSTANT else None
-
-
-def variable_read(reply: Answer) -> str:
-    """The value, from the answer to Getvar; empty where there is none."""
-    return field(reply.text, "\r\nValue: ")
 
 
 def started(reply: Answer) -> str:

@@ -20,8 +20,9 @@ from typing import Final
 
 from pbx import journal_file
 from pbx.journal_file import FaultKind, KeptLog, Line, Note, Position, ignore
-from pbx.parse import LAST_INSTANT
 
+#: Up to the year 5138, as parse.LAST_INSTANT. Python itself refuses to read a number of thousands of digits.
+_AT: Final = re.compile(r"[0-9]{1,11}")
 _INSTANT: Final = re.compile(rb"(?m)^(\d{1,11})\|")
 _CALL_ID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 #: The PBX's own restart: whoever was in a queue is in none any more.
@@ -72,7 +73,7 @@ def parse_line(line: Line, pbx: str = "", note: Note = ignore) -> Entry | None:
     except ValueError:
         note(line.fault(FaultKind.OTHER_SHAPE))
         return None
-    if not at.isdecimal() or not 0 <= int(at) < LAST_INSTANT:
+    if not _AT.fullmatch(at):
         note(line.fault(FaultKind.NO_INSTANT))
         return None
     if pbx and "-" in uniqueid and uniqueid.rpartition("-")[0] != pbx:

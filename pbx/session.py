@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,6 +23,18 @@ from pbx.actions import Action
 from pbx.parse import Answer, Settled
 from pbx.protocol import EventStream, PbxProtocol, Pending
 from pbx.replies import NotConnected, OutcomeUnknown
+
+log = logging.getLogger(__name__)
+
+
+def tell_refused(pbx: str, account: str) -> None:
+    """In the log, once per streak of refusals."""
+    log.error(
+        "The PBX %s refused the account %s: the secret in secrets.json is not the PBX's own. Put the right file back, "
+        "it is read again every minute; or `ecoute down`, then `ecoute up`: the PBX starts with that file's secret",
+        pbx,
+        account,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,9 +55,23 @@ class Timing:
     look_every: float = 0.25
     retry_first: float = 0.2
     retry_most: float = 2.0
+    refused_again: float = 60.0  #: a secret is guessed at such a pace by nobody
     steady: float = 5.0  #: a session that held so long was no failure
     check_queues_every: float = 10.0
     provision_idle: float = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkConfig:
+    """Where the PBX's manager interface is, and our two accounts there (`provision` may write AstDB and reload)."""
+
+    pbx: str
+    host: str
+    port: int
+    username: str
+    secret: str
+    provision_username: str
+    provision_secret: str
 
 
 class LoginFailed(Exception):
@@ -56,7 +83,7 @@ class LoginFailed(Exception):
 
 
 class LoginRefused(LoginFailed):
-    """Asterisk does not accept the account or its secret: asking again would change nothing."""
+    """Asterisk does not accept the account or its secret: until either is changed, asking again changes nothing."""
 
     def __init__(self) -> None:
         super().__init__("refused")

@@ -27,7 +27,6 @@ from pbx.events import (
     SnapshotTaken,
 )
 from pbx.facts import Fact, PbxConnected, PbxLost, PbxRefused
-from pbx.legs import Leg
 from pbx.queues import Member, QueueTracker
 
 
@@ -80,16 +79,6 @@ class PbxState:
     def call_of(self, uniqueid: str) -> str:
         """The call to which a channel belongs; empty where none is known."""
         return self._calls.company.call_of(uniqueid)
-
-    def with_caller(self, call_id: str) -> tuple[Leg, ...]:
-        """Who hears the caller now: the other legs in the caller's bridge, also those of another call."""
-        call = self.calls.get(call_id)
-        return () if call is None else self._calls.company.together_with(call.uniqueid)
-
-    @property
-    def merges_refused(self) -> int:
-        """How often two calls met, and stayed two."""
-        return self._calls.company.identity.refused
 
     @property
     def members(self) -> dict[str, Member]:

@@ -45,6 +45,7 @@ class SteadyClock:
         self.anchor: float | None = None  #: steady time minus the machine's running time
         self._running = running
         self._newest = 0.0  #: of the last event, on the PBX's own clock
+        self._late = 0.0  #: seconds that it was on its way to us
 
     def now(self) -> float:
         """Epoch seconds, steady. Before anything is known of the PBX's clock: ours."""
@@ -60,6 +61,8 @@ class SteadyClock:
             self.anchor = clock - self._running() - self.by
             return False
         by = round(clock - self.now())
+        if vague <= TOO_VAGUE:
+            self._late = 0.0  # it came in the same stream as the events, and at once
         if vague > TOO_VAGUE or by == self.by or abs(clock - self.now() - self.by) < JUMP:
             return False
         self.by = by
@@ -74,10 +77,14 @@ class SteadyClock:
         """What came from the PBX, with its instant on the steady clock.
 
         Asterisk tells its events in order: one that is older than the one before, or not yet due, tells of a clock that
-        was set a moment ago. How far exactly the next measurement says.
+        was set a moment ago. How far exactly the next measurement says; until then it is taken to have been as long
+        on its way as the one before, for we may be reading what has waited.
         """
         at, newest = event.at, self._newest
         self._newest = at
-        if self.anchor is not None and (at < newest - JUMP or at - self.by > self.now() + JUMP):
-            self.by = round(at - self.now())
+        if self.anchor is not None:
+            now = self.now()
+            if at < newest - JUMP or at - self.by > now + JUMP:
+                self.by = round(at - now + self._late)
+            self._late = max(0.0, now - (at - self.by))
         return msgspec.structs.replace(event, at=at - self.by) if self.by else event

@@ -19,6 +19,7 @@ from pbx.state import PbxState
 from tests.asterisk.line import Line
 from tests.fakes.reader import linked_to
 from tests.support import shapes
+from tests.support.company import with_caller
 from tests.support.stage import Played
 from tests.support.wait import until
 
@@ -86,22 +87,22 @@ class Watch:
             await reader.connected()
             fresh = reader.link.state
             for call in calls:
-                assert {leg.interface.removeprefix("PJSIP/") for leg in fresh.with_caller(call)} == expected
+                assert {leg.interface.removeprefix("PJSIP/") for leg in with_caller(fresh, call)} == expected
                 assert set(fresh.calls[call].legs) == set(self.state.calls[call].legs)
             assert set(fresh.calls) == set(calls)
 
     def _hears(self, call: str, expected: set[str], moment: str) -> None:
-        until(lambda: self._with(call) == expected, f"{moment}: {expected} with the caller, not {self._with(call)}", 5)
+        until(lambda: self._with(call) == expected, f"{moment}: {expected} with the caller, not {self._with(call)}")
 
     def _with(self, call: str) -> set[str]:
-        return {leg.interface.removeprefix("PJSIP/") for leg in self.state.with_caller(call)}
+        return {leg.interface.removeprefix("PJSIP/") for leg in with_caller(self.state, call)}
 
     def _belong(self, played: Played) -> None:
         """Every channel that there was belongs to the call of which the phones and the dialplan spoke."""
         self.channels = owners(self.line, self.since, played)
         assert set(self.channels.values()) == set(played.calls)
-        until(lambda: self._differing(self.state.call_of) == {}, "all legs resolve to their call", 5)
-        until(lambda: not self.state.calls, "the calls have ended", 5)
+        until(lambda: self._differing(self.state.call_of) == {}, "all legs resolve to their call")
+        until(lambda: not self.state.calls, "the calls have ended")
 
     def _differing(self, call_of: Callable[[str], str]) -> dict[str, tuple[str, str]]:
         found = {uniqueid: (call_of(uniqueid), call) for uniqueid, call in self.channels.items()}
@@ -189,7 +190,7 @@ def told_by_the_journal(line: Line, start: Position, count: int) -> tuple[list[C
         facts = replay.feed(read(line.pbx.layout.journal, start)[0])
         return (facts, replay) if len(facts) >= count and not replay.open_calls else None
 
-    return until(look, f"{count} facts in the journal", 5)
+    return until(look, f"{count} facts in the journal")
 
 
 def kind(fact: Fact) -> str:

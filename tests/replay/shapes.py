@@ -124,7 +124,7 @@ def leaves_during_the_grace(scene: Scene) -> None:
 
 
 def closed_hours(scene: Scene) -> None:
-    """The line is closed; the caller hears when it opens."""
+    """The line is closed, and the caller is told so."""
     line = scene.line
     hours = line.pbx.layout.generated / "hours.conf"
     hours.write_text("[hours]\nexten => s,1,Set(OPEN=0)\n same => n,Return()\n")

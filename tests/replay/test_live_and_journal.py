@@ -199,9 +199,9 @@ async def test_a_service_that_starts_in_the_middle_sees_who_waits_who_is_rung_an
     await aside(line.listener, "l1")
     await aside(line.caller, number("+33639980001"))
     await aside(line.ami.step, "connecting")
-    await aside(line.listener, "l2", ring=3600.0)
+    telephone = await aside(line.listener, "l2", ring=3600.0)
     await aside(line.caller, number("+33639980002"))
-    await aside(line.ami.event, "AgentCalled", after=len(line.ami.events) - 40)
+    await aside(until, lambda: telephone.rung, "the second phone rings")
     await aside(line.caller, number("+33639980003"))
     await aside(line.ami.step, "queued", nth=3)
     await asyncio.sleep(0.3)
@@ -266,7 +266,7 @@ async def test_a_pbx_that_dies_ends_its_calls_by_fault_and_keeps_its_members(lin
             AddMember(pbx="pbx1", queue="national", interface="PJSIP/l1", name="1", paused=True, pause_reason="coffee")
         )
         await reader.until(lambda facts: last(facts, MemberChanged))
-        await asyncio.sleep(1.5)  # AstDB writes once a second
+        await asyncio.sleep(3.0)  # AstDB writes once a second
         await aside(line.caller, number("+33639980001"))
         await reader.until(lambda facts: last(facts, CallQueued))
         await aside(line.pbx.kill)
@@ -295,7 +295,7 @@ async def test_a_frozen_pbx_is_noticed_and_its_calls_are_the_same_afterwards(lin
         began = asyncio.get_running_loop().time()
         try:
             await reader.until(lambda facts: last(facts, PbxLost))
-            assert asyncio.get_running_loop().time() - began < 4
+            assert asyncio.get_running_loop().time() - began < 7  # three seconds are measured where a test runs alone
         finally:
             os.kill(pid, signal.SIGCONT)
         await reader.connected(times=2)
@@ -346,7 +346,7 @@ async def test_every_command_is_understood_by_the_real_one(line: Line) -> None:
 async def test_a_ring_is_told_before_the_phone_answers(line: Line) -> None:
     async with linked(line) as reader:
         await reader.connected()
-        await aside(line.listener, "l1", ring=1.0)
+        await aside(line.listener, "l1", ring=3.0)
         await aside(line.caller, number("+33639980001"))
         await reader.until(lambda facts: last(facts, ListenerRung))
         (call,) = reader.link.state.calls.values()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pbx.events import BridgeEntered, BridgeLeft, CallStep, Event, LegGone, RingBegan, SessionBegan, SnapshotTaken
 from pbx.facts import Fact
 from pbx.state import PbxState
+from tests.support.company import with_caller
 
 A, B = "9d0c7d3e-1b1f-4f0a-9a3e-00000000000a", "9d0c7d3e-1b1f-4f0a-9a3e-00000000000b"
 NAMES = {10: "PJSIP/trunk", 11: "PJSIP/l1", 20: "PJSIP/trunk", 21: "PJSIP/l2", 30: "PJSIP/l1", 31: "PJSIP/l7"}
@@ -106,7 +107,7 @@ class Pbx:
         self.gone(caller, call=call)
 
     def with_caller(self, call: str) -> set[str]:
-        return {leg.channel for leg in self.state.with_caller(call)}
+        return {leg.channel for leg in with_caller(self.state, call)}
 
     def legs(self, call: str) -> set[str]:
         return set(self.state.calls[call].legs)

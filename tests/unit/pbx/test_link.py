@@ -19,7 +19,6 @@ from pbx.commands import (
     PauseMember,
     PutRoute,
     ReadRoutes,
-    ReloadPhones,
     WithdrawCaller,
 )
 from pbx.facts import CallQueued, PbxLost, PbxRefused
@@ -137,28 +136,6 @@ async def test_a_pbx_that_speaks_but_answers_nothing_is_left() -> None:
 def test_a_silence_is_noticed_within_three_seconds() -> None:
     timing = Timing()
     assert timing.dead_after + timing.look_every <= 3.0
-
-
-async def test_refused_credentials_are_told_once_and_never_tried_again(caplog: pytest.LogCaptureFixture) -> None:
-    async with AmiServer() as server, linked(server, secret="wrong") as reader:
-        await reader.until(lambda facts: [type(fact) for fact in facts] == [PbxRefused])
-        server.secrets["service"] = "wrong"  # even then: the service is to be started anew
-        await asyncio.sleep(2 * QUICK.retry_most)  # what must not happen has no condition to wait for
-        assert server.logins == [("service", False)]
-        assert [type(fact) for fact in reader.facts] == [PbxRefused]
-    said = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
-    assert len(said) == 1
-    assert "refused the account service" in said[0]
-
-
-async def test_the_provisioning_account_refused_once_is_not_tried_again(caplog: pytest.LogCaptureFixture) -> None:
-    async with AmiServer() as server, linked(server, provision_secret="wrong") as reader:
-        await reader.connected()  # without the phones' contacts, which need that account
-        for _ in range(3):
-            with pytest.raises(NotConnected):
-                await reader.link.send(ReloadPhones(pbx="pbx1"))
-        assert server.logins.count(("provision", False)) == 1
-    assert sum(record.levelname == "ERROR" for record in caplog.records) == 1
 
 
 async def test_a_login_that_is_not_accepted_for_another_reason_is_tried_again() -> None:

@@ -71,11 +71,13 @@ def test_what_is_no_line_is_named_and_the_rest_is_read(tmp_path: Path) -> None:
     path = tmp_path / "queue_log"
     good = log_of(ENTER)
     bad = [b"rubbish\n", b"x|y|z|w|v|\n", b"17953|\xff\xfe|a|b|c|\n", log_of(ENTER).replace("pbx1-", "else-").encode()]
+    bad += [b"9" * digits + b"|y|z|w|v|\n" for digits in (12, 5000)]
     path.write_bytes(good.encode() + b"".join(bad) + good.encode())
     found, _, faults = read_all(path, Position())
     assert len(found) == 2
     assert [fault.kind for fault in faults] == [
         FaultKind.OTHER_SHAPE, FaultKind.NO_INSTANT, FaultKind.NOT_TEXT, FaultKind.OTHER_PBX,
+        FaultKind.NO_INSTANT, FaultKind.NO_INSTANT,
     ]  # fmt: skip
     assert faults[0] == Fault("queue_log", len(good), FaultKind.OTHER_SHAPE)
 

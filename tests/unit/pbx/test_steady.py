@@ -61,6 +61,30 @@ def test_an_event_that_comes_late_tells_of_no_clock_that_was_set() -> None:
     assert machine.steady.by == 0
 
 
+@pytest.mark.parametrize("set_by", [0.0, -1.6, -3600.0], ids=["not set", "set back a little", "set back an hour"])
+def test_what_has_waited_for_us_says_when_it_was_also_where_its_order_breaks(set_by: float) -> None:
+    """We stood still for half a minute, and read on."""
+    machine = Machine()
+    machine.running += 30
+    assert machine.told(late=30) == machine.running - 30
+    before = machine.told(late=29.7)
+    machine.ahead += set_by
+    told = machine.told(late=29.6)
+    assert told == pytest.approx(before, abs=1)
+    assert told == pytest.approx(machine.running - 29.6, abs=1)
+    assert machine.steady.by == pytest.approx(set_by, abs=1)
+
+
+def test_what_comes_at_once_after_something_that_has_waited_is_not_taken_to_have_waited() -> None:
+    machine = Machine()
+    machine.running += 30
+    machine.told(late=30)
+    machine.running += 1
+    machine.steady.measured(machine.wall, 0.001)
+    machine.ahead, machine.running = -3600.0, machine.running + 0.5
+    assert machine.told() == pytest.approx(machine.running, abs=0.5)
+
+
 def test_a_vague_measurement_says_nothing() -> None:
     machine = Machine()
     assert not machine.steady.measured(machine.wall + 5, 2.5)

@@ -68,7 +68,7 @@ has a link of its own.
 | deadline of an action; of a list | {_TIMING.action:g} s; {_TIMING.listing:g} s |
 | deadline to connect; to log in | {_TIMING.connect:g} s; {_TIMING.login:g} s |
 | next attempt after | {_AGAIN} |
-| refused credentials | told once, not tried again |
+| refused credentials | told once, tried again after {_TIMING.refused_again:g} s, with the secret as it is stored then |
 | greatest frame | {FRAME_CAP // 1024} kB |
 | reading pauses at, goes on at | {HIGH_WATER:,} and {LOW_WATER:,} events that wait |
 
