@@ -25,7 +25,8 @@ down: ## let calls end, then stop the PBX
 	@$(ECOUTE) down $(ARGS)
 
 test: setup-dev check ## everything: check, unit, replay, integration, config, asterisk, browser
-	@$(BIN)/python -m pytest -q -n 4 --dist worksteal -m "not alone" $(ARGS)
+	@$(BIN)/python -m pytest -q -n 4 --dist worksteal -m "not alone and not pair" $(ARGS)
+	@$(BIN)/python -m pytest -q -n 2 --dist loadfile -m pair $(ARGS)
 	@$(BIN)/python -m pytest -q -m alone $(ARGS)
 
 withdrawals: setup-dev ## 1,000 callers are withdrawn at the very instant of an answer: nobody torn, nobody lost (about nine minutes)

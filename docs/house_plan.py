@@ -79,7 +79,7 @@ ROOMS = (
     Room(
         "heart", "service: the heart", "The pump and the world in memory: every fact comes by here, and every "
         "decision leaves from here.",
-        _service("pump", "world", "live", "provisioning", "drift"), (1, 2), "root",
+        _service("pump", "world", "line", "live", "provisioning", "drift"), (1, 2), "root",
     ),
     Room(
         "calls", "service/calls", "The record of each call, from facts that may come twice, late or from the journal.",
@@ -157,7 +157,7 @@ ROOMS = (
         "site to site.",
         _pbx(
             "install", "fetch", "manifest", "requirements", "process", "console", "layout", "site", "ports", "conf",
-            "phones", "prompts", "hours",
+            "phones", "prompts", "hours", "carrier",
         ),
         (3, 5), "pbx",
     ),
@@ -165,7 +165,8 @@ ROOMS = (
         "pbx-verifier", "pbx: the verifier", "Proves that no setting or dialplan line can end a call or lose a caller.",
         _pbx(
             "verifier", "no_cap", "effective", "dialplan_rules", "dialplan_data", "dialplan_flow", "settings_rules",
-            "settings_data", "code_rules", "machine_rules", "loaded", "loaded_sip", "parse_loaded", "ways",
+            "settings_data", "code_names", "code_rules", "machine_rules", "loaded", "loaded_sip", "parse_loaded",
+            "ways",
         ),
         (4, 5), "pbx",
     ),
@@ -349,7 +350,7 @@ WAY = (
     Step("The pump takes facts in batches, and waits for nothing else.",
          End("service/pump.py", "Pump.run"), End("pbx/link.py", "PbxLink.batches"), pulled=True),
     Step("The world in memory takes them in.",
-         End("service/pump.py", "Pump.take"), End("service/world.py", "World.apply")),
+         End("service/pump.py", "Pump._apply"), End("service/world.py", "World.apply")),
     Step("What they touch is shown again.",
          End("service/pump.py", "Pump.take"), End("service/push/views.py", "Views.refresh")),
     Step("The board encodes it once for all who may see it.",
@@ -367,7 +368,7 @@ WAY = (
     Step("The recorder takes facts without waiting.",
          End("service/pump.py", "Pump.take"), End("service/calls/recorder.py", "Recorder.offer")),
     Step("Facts, record, contact and the journal's position are committed together.",
-         End("service/calls/recorder.py", "Recorder._commit"), End("service/calls/use_cases.py", "record")),
+         End("service/calls/ledger.py", "Ledger._commit"), End("service/calls/use_cases.py", "record")),
     Step("Each fact is stored once, whoever told it.",
          End("service/calls/use_cases.py", "record"), End("service/calls/queries.py", "store_facts")),
     Step("They lie in either database, by one model.",

@@ -54,6 +54,7 @@ async def test_what_we_ask_for_and_hear_is_what_the_witness_hears(pbx: PbxUnderT
             assert reader.link.odd.lost == 0
 
 
+@pytest.mark.alone  # seconds that are measured
 async def test_a_pbx_that_stands_still_is_left_within_three_seconds_and_found_again(pbx: PbxUnderTest) -> None:
     async with linked_to(config_of(pbx)) as reader:
         await reader.connected()
@@ -64,7 +65,7 @@ async def test_a_pbx_that_stands_still_is_left_within_three_seconds_and_found_ag
             noticed = time.monotonic() - began
         finally:
             os.kill(pbx.running.pid, signal.SIGCONT)
-        assert noticed < 3.0 + 1.0  # the second for a machine that is busy with other tests
+        assert noticed < 3.0 + 0.3
         await reader.connected(times=2)
         lost = next(fact for fact in reader.facts if isinstance(fact, PbxLost))
         assert lost.reason == "no-answer"

@@ -18,7 +18,7 @@ def test_a_caller_waits_for_many_rounds_and_is_told_queued_once(line: Line) -> N
     assert caller.lives
     assert [step.what for step in line.ami.steps()] == ["entered", "queued"]
     line.listener("l1")
-    line.ami.step("connecting national PJSIP/l1")
+    line.ami.joined("connecting national PJSIP/l1")
 
 
 def test_whoever_came_first_is_answered_first_whatever_the_rounds(line: Line) -> None:
@@ -29,9 +29,9 @@ def test_whoever_came_first_is_answered_first_whatever_the_rounds(line: Line) ->
         calls.append(line.ami.step("queued", nth=nth).call)
         time.sleep(1.1)  # arrivals count by the second
     until(lambda: sum(e.get("Event") == "QueueCallerJoin" for e in line.ami.events) >= 6, "all went round", 20)
-    phone = line.listener("l1", talk=1.2)
+    phone = line.listener("l1", talk=2.0)
     for nth, call in enumerate(calls, start=1):
-        assert line.ami.step("connecting", nth=nth).call == call
+        assert line.ami.joined("connecting", nth=nth).call == call
         line.ami.step("ended", nth=nth)
         assert len(phone.rung) == nth
         line.ami.ask("QueuePause", Interface="PJSIP/l1", Paused="false")
@@ -41,7 +41,7 @@ def test_a_phone_that_rings_over_the_end_of_a_round_rings_on(line: Line) -> None
     line.heartbeat()
     phone = line.listener("l1", ring=7.0)  # a round is 4 s
     line.caller()
-    line.ami.step("connecting", timeout=20)
+    line.ami.joined("connecting", timeout=20)
     assert len(phone.rung) == 1
     assert phone.seen("CANCEL") is None
 
@@ -67,7 +67,7 @@ def test_a_listener_who_is_away_does_not_keep_the_caller_from_one_who_is_there(l
     line.caller()
     until(lambda: away.rung, "the phone of somebody who is away rings")
     line.listener("l2")
-    line.ami.step("connecting national PJSIP/l2", timeout=30)  # one ring lasts 20 s
+    line.ami.joined("connecting national PJSIP/l2", timeout=30)  # one ring lasts 20 s
     assert len(away.rung) == 1
 
 
@@ -98,7 +98,7 @@ def test_phones_that_refuse_do_not_lose_the_caller(line: Line) -> None:
     line.ami.step("queued")
     stays(lambda: not line.ami.events or not caller.was_hung_up_on, "the caller is kept", 3)
     line.listener("l3")
-    line.ami.step("connecting national PJSIP/l3")
+    line.ami.joined("connecting national PJSIP/l3")
 
 
 def test_a_queue_that_was_broken_by_a_reload_keeps_its_caller(line: Line) -> None:
@@ -113,14 +113,14 @@ def test_a_queue_that_was_broken_by_a_reload_keeps_its_caller(line: Line) -> Non
     file.write_text(whole)
     line.pbx.console("queue reload all")
     line.listener("l1")
-    line.ami.step("connecting")
+    line.ami.joined("connecting")
 
 
 def test_the_journal_and_the_manager_interface_tell_the_same_steps(line: Line) -> None:
     line.heartbeat()
     phone = line.listener("l1")
     line.caller(number("+33639980001"))
-    line.ami.step("connecting")
+    line.ami.joined("connecting")
     phone.hang_up(reason="Q.850;cause=31")
     line.ami.step("ended")
     told = [f"{step.call} {step.n} {step.words}" for step in line.ami.steps()]

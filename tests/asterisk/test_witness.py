@@ -82,4 +82,4 @@ def test_a_pbx_that_dies_ends_the_witness_at_once(pbx: PbxUnderTest) -> None:
     with pytest.raises(ManagerException):
         witness.ask("Ping")
     witness.close()
-    assert time.monotonic() - began < 1.0
+    assert time.monotonic() - began < 5.0

@@ -19,7 +19,7 @@ from service.accounts.rights import Role
 from tests.bench import lone_service, processes
 from tests.bench.row import Bench, Row, did_not_run, quantile
 from tests.fakes.ami_server import AmiServer, Connection
-from tests.support.web import free_port
+from tests.support.free_ports import free_port
 
 GOAL_MS: Final = 100.0
 #: Memory is flat when the end of the run needs at most this much more than its beginning.

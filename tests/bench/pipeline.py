@@ -32,7 +32,7 @@ from tests.bench.peers import environment
 from tests.bench.recording import Recording, record
 from tests.bench.row import Bench, Row, did_not_run, interleaved
 from tests.fakes.ami_server import AmiServer, Connection
-from tests.support.web import free_port
+from tests.support.free_ports import free_port
 
 GOAL: Final = 1.0
 WANTED: Final = 2.0

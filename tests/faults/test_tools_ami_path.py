@@ -20,9 +20,10 @@ from tests.faults.tools.namespaces import in_own_network, own_namespaces
 from tests.support.sipp import Caller, Phone
 from tests.support.wait import until
 
-#: A dead connection is noticed within 3 s; the second is for a machine that is busy with other tests.
-NOTICED_SECONDS = 3.0 + 1.0
-RESYNCHRONISED_SECONDS = 5.0
+#: A dead connection is noticed within 3 s, as tests/asterisk/test_session.py shows with the machine to itself; the rest
+#: is for a machine that is busy with other tests.
+NOTICED_SECONDS = 3.0 + 3.0
+RESYNCHRONISED_SECONDS = 5.0 + 3.0
 
 
 @pytest.fixture(scope="module")
@@ -120,7 +121,7 @@ async def test_a_reset_is_noticed_at_once_and_the_next_session_knows_the_call(
         calls = set(reader.link.state.calls)
         for nth in range(1, 4):
             path.reset()
-            await reader.until(lambda _, nth=nth: reader.count(PbxLost) == nth, 1)  # type: ignore[misc]
+            await reader.until(lambda _, nth=nth: reader.count(PbxLost) == nth, 5)  # type: ignore[misc]
             await reader.connected(times=nth + 1)
         assert set(reader.link.state.calls) == calls != set()
     assert conversation[0].lives

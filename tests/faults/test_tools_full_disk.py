@@ -13,9 +13,9 @@ from service.calls.model import Result
 from tests.faults.tools.disk import SmallDisk
 from tests.faults.tools.effect import FaultWithoutEffect
 from tests.faults.tools.namespaces import own_namespaces
-from tests.faults.tools.prompts import shorten
 from tests.integration.live.line import LiveLine
 from tests.integration.live.test_after_a_gap import contacts, ended
+from tests.support.short_prompts import shorten
 from tests.support.sipp import Caller, number
 from tests.support.wait import until
 
@@ -63,8 +63,10 @@ def test_a_full_disk_of_the_database_keeps_no_caller_waiting_and_loses_nothing_a
             until(lambda: first.was_hung_up_on, "a conversation ends as its people wish")
             assert second.lives
             assert page.must("GET", "/session") is not None
-        status, _ = page.ask("PUT", f"/contacts/{contact}/notes", {"text": "after", "version": version + 1})
-        assert status == 200, "with room, all goes on by itself"
+        after = {"text": "after", "version": version + 1}
+        until(
+            lambda: page.ask("PUT", f"/contacts/{contact}/notes", after)[0] == 200, "with room, all goes on by itself"
+        )
         until(lambda: other.one("contact"), "the contact of the call that came meanwhile", 20)
         second.leave()
         calls = ended(line, 2)

@@ -17,9 +17,10 @@ from tests.integration.live.test_after_a_gap import contacts, ended
 from tests.support.sipp import number
 from tests.support.wait import until
 
-#: A dead connection is noticed within 3 s; the second is for a machine that is busy with other tests.
-NOTICED_SECONDS = 3.0 + 1.0
-RESYNCHRONISED_SECONDS = 5.0
+#: A dead connection is noticed within 3 s, as tests/asterisk/test_session.py shows with the machine to itself; the rest
+#: is for a machine that is busy with other tests.
+NOTICED_SECONDS = 3.0 + 3.0
+RESYNCHRONISED_SECONDS = 5.0 + 3.0
 
 
 class LineByPath(LiveLine):

@@ -17,9 +17,9 @@ from service.calls.model import Result
 from tests.asterisk.line import Line
 from tests.faults.tools.effect import FaultWithoutEffect
 from tests.faults.tools.limits import few_descriptors, little_memory
-from tests.faults.tools.prompts import shorten
 from tests.integration.live.line import LiveLine, Page
 from tests.integration.live.test_after_a_gap import contacts, ended
+from tests.support.short_prompts import shorten
 from tests.support.sipp import number
 from tests.support.wait import until
 
@@ -69,7 +69,7 @@ def test_a_service_without_descriptors_refuses_newcomers_says_so_and_no_call_is_
             caller = line.caller(number("+33639980001"))
             until(lambda: phone.talks, "a caller is answered all the same")
             until(lambda: page.one("me")["state"] == "talking", "who has the page open sees it")
-            until(lambda: "descriptors-short" in health()["alarms"], "and whoever watches is told", 10)
+            until(lambda: "descriptors-short" in health()["alarms"], "and whoever watches is told", 20)
             assert not health()["ready"]
         until(line.ready, "newcomers are taken again", 15)
         until(lambda: not health()["alarms"], "the alarm is over", 15)
@@ -95,7 +95,7 @@ def test_an_asterisk_without_descriptors_refuses_the_next_call_says_so_and_cuts_
             )[-1]
             assert final.status >= 400, "and not that they are taken"
             assert first.lives
-        assert line.complaints(), "Asterisk says why"
+        until(line.complaints, "Asterisk says why")
         third = line.caller()
         until(lambda: third.answered, "the next caller is taken")
         assert first.lives

@@ -15,10 +15,10 @@ from service.calls.model import Result
 from tests.faults.tools import locked_postgres
 from tests.faults.tools.effect import FaultWithoutEffect
 from tests.faults.tools.locked_sqlite import locked_for_all, locked_for_writing
-from tests.faults.tools.prompts import shorten
 from tests.integration.live.line import LiveLine, Page
 from tests.integration.live.test_after_a_gap import contacts, ended
 from tests.support.postgres import Postgres, running_postgres
+from tests.support.short_prompts import shorten
 from tests.support.sipp import number
 from tests.support.wait import until
 
@@ -107,7 +107,7 @@ def test_calls_flow_and_nothing_that_was_acknowledged_is_lost(tmp_path: Path, fa
             offer = until(lambda: other.one("offer"), "the pop-up comes", 30)
             shown = [offer["number"]]
             until(lambda: telephone.talks, "the caller is answered")
-            until(lambda: other.one("me")["state"] == "talking", "the page shows the conversation", 2)
+            until(lambda: other.one("me")["state"] == "talking", "the page shows the conversation", 10)
             refused = save(page, contact["contact_id"], "meanwhile", 1)
             shown.append((other.one("offer") or offer)["number"])
             assert first.lives

@@ -55,6 +55,7 @@ def line(tmp_path: Path) -> Iterator[LineByPath]:
         yield stack.enter_context(LineByPath(tmp_path, block, path))
 
 
+@pytest.mark.pair
 def test_a_phone_whose_websocket_is_killed_in_mid_call_talks_on_and_registers_again(
     line: LineByPath, playwright: Playwright, tmp_path: Path
 ) -> None:

@@ -6,10 +6,10 @@ from pathlib import Path
 
 from pbx.facts import EndedBy
 from service.calls.model import Result
-from tests.faults.tools.prompts import shorten
 from tests.faults.tools.transfers_storm import TransfersStorm
 from tests.integration.live.line import LiveLine
 from tests.integration.live.test_after_a_gap import contacts, ended
+from tests.support.short_prompts import shorten
 from tests.support.wait import until
 
 

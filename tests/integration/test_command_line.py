@@ -212,7 +212,7 @@ def test_the_service_runs_once_and_a_wrong_secret_is_one_clear_error(tmp_path: P
 
 def test_the_demo_places_a_call_that_speaks_and_is_on_record(tmp_path: Path) -> None:
     with start_line(tmp_path) as line:
-        assert "no fictional number" in ecoute(tmp_path, "demo", "--caller", "+33123456789").stderr
+        assert "no fictional number" in ecoute(tmp_path, "demo", "--caller", "+33000000001").stderr
         done = ecoute(tmp_path, "demo", "--seconds", "8")
         assert done.returncode == 0, done.stdout + done.stderr
         record = until(lambda: [call for call in line.records() if call.ended_at], "the call is on record")[0]

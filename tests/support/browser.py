@@ -15,6 +15,8 @@ from playwright.sync_api import Browser, Page, Playwright, expect
 from tests.support.audio import tone_file
 from tests.support.wait import until
 
+expect.set_options(timeout=15_000)
+
 _FLAGS = (
     "--headless=new",
     "--no-sandbox",

@@ -10,25 +10,20 @@ is filled the first time.
 from __future__ import annotations
 
 import atexit
-import fcntl
 import functools
 import os
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, Self
+from typing import Any, Self
 
-from pbx import install, layout, ports, process, prompts, site
+from pbx import install, layout, process, prompts, site
 from pbx.install import Asterisk
 from pbx.layout import SOURCES, Layout
 from pbx.phones import PhoneAccount, write_accounts
-
-#: Below the kernel's ephemeral ports (32768…), so that no client's socket takes one of ours between check and use.
-_FIRST, _LAST, _BLOCK = 20000, 32000, 1000
-_LOCKS = Path("/tmp/ecoute-test-ports")  # noqa: S108  shared by every run on the machine, whoever it belongs to
+from tests.support.free_ports import Block, reserve_block
 
 #: Data directories of every PBX that this run started: whatever a test forgets is ended with the run.
 _started: set[Layout] = set()
@@ -50,7 +45,7 @@ def quiet(_: str) -> None:
 class Ports:
     """A block of ports that no other test has. `spare`: for sipp, phones and their audio."""
 
-    lock: IO[str]
+    block: Block
     sip: int
     http: int
     ami: int
@@ -60,30 +55,14 @@ class Ports:
     rtp_end: int
 
     def release(self) -> None:
-        self.lock.close()
+        self.block.release()
 
 
 def reserve_ports() -> Ports:
-    """The first block that nobody holds. The lock goes with the process at the latest."""
-    _LOCKS.mkdir(exist_ok=True)
-    if _LOCKS.stat().st_uid == os.geteuid():
-        _LOCKS.chmod(0o1777)
-    for base in range(_FIRST, _LAST, _BLOCK):
-        file = _LOCKS / str(base)
-        with suppress(FileExistsError):
-            file.touch(0o644, exist_ok=False)  # another user's is opened without O_CREAT: fs.protected_regular
-        lock = file.open()
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            lock.close()
-            continue
-        if all(ports.Port("tcp", "127.0.0.1", base + n, "").free() for n in range(4)):
-            return Ports(
-                lock, base, base + 1, base + 2, base + 3, range(base + 4, base + 200), base + 200, base + _BLOCK - 2
-            )
-        lock.close()
-    raise RuntimeError(f"no block of free ports between {_FIRST} and {_LAST}")
+    """A block that nobody else has, until it is released or the process ends."""
+    block = reserve_block()
+    base = block.base
+    return Ports(block, base, base + 1, base + 2, base + 3, range(base + 4, base + 200), base + 200, base + 998)
 
 
 class PbxUnderTest:
@@ -164,10 +143,12 @@ def start_test_pbx(tmp_path: Path, *, sources: Path = SOURCES, sounds: bool = Tr
     """Start a PBX below `tmp_path`; `values` are fields of `SiteConfig`. One `tmp_path` may hold several, by `pbx`.
 
     The trunk is whoever calls from 127.0.0.1; by default its outbound calls go to the first spare port. With
-    a `certificate` and its `private_key`, the WebSocket of browser phones is on `ports.tls` too.
+    a `certificate` and its `private_key`, the WebSocket of browser phones is on `ports.tls` too. `audio_ports`: how
+    many there are, where almost 800 are too many.
     """
     asterisk = the_asterisk()
     tls = "certificate" in values
+    audio_ports: int = values.pop("audio_ports", 0)
     block = reserve_ports()
     try:
         trunk = site.TrunkByAddress(addresses=("127.0.0.1",), server=f"127.0.0.1:{block.spare[0]}")
@@ -180,7 +161,7 @@ def start_test_pbx(tmp_path: Path, *, sources: Path = SOURCES, sounds: bool = Tr
                 "http_port": block.http,
                 "ami_port": block.ami,
                 "rtp_start": block.rtp_start,
-                "rtp_end": block.rtp_end,
+                "rtp_end": block.rtp_start + audio_ports - 1 if audio_ports else block.rtp_end,
                 "tls_port": block.tls if tls else 0,
                 **values,
             }

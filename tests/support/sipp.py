@@ -22,6 +22,7 @@ from typing import Self
 
 from tests.support import sip_log
 from tests.support.audio import CallerAudio
+from tests.support.free_ports import free_port
 from tests.support.sip_log import SipMessage
 from tests.support.wait import until
 
@@ -63,12 +64,6 @@ def hidden(digits: str) -> Identity:
 ANONYMOUS = Identity('From: "Anonymous" <sip:anonymous@anonymous.invalid>')
 NOBODY = Identity("From: <sip:carrier.invalid>")
 NONSENSE = Identity("From: <sip:bobby-tables-1234@carrier.invalid>")
-
-
-def free_port() -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])
 
 
 class Sipp:

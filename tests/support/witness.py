@@ -80,6 +80,15 @@ class Witness:
 
         return until(look, f"step {what!r} ({nth}); there were {self.words(call)}", timeout)
 
+    def joined(self, what: str = "connecting", *, nth: int = 1, call: str = "", timeout: float = 15.0) -> Step:
+        """As `step`, once the two hear each other: the dialplan tells it on the leg, some ms before they are joined.
+
+        Who hangs up in between is heard by nobody, or loses the cause of their goodbye.
+        """
+        step = self.step(what, nth=nth, call=call, timeout=timeout)
+        self.event("BridgeEnter", Channel=step.detail.split()[2], timeout=timeout)
+        return step
+
     def event(self, name: str, *, after: int = 0, timeout: float = 15.0, **headers: str) -> dict[str, str]:
         """The first such event after the given position in `events`; waits for it."""
 

@@ -8,7 +8,6 @@ import http.client
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -27,8 +26,10 @@ from service.centres.use_cases import seed_sample
 from service.keys import Keyring, load_keyring
 from service.store.engine import Store
 from service.store.secrets import open_keys, unlock
+from tests.support.free_ports import free_port
 from tests.support.live_messages import unfit_for_the_description
 from tests.support.pbx import PbxUnderTest, start_test_pbx
+from tests.support.short_prompts import shorten
 from tests.support.sipp import ANONYMOUS, Caller, Identity, Phone
 from tests.support.wait import until
 
@@ -46,12 +47,6 @@ _TIMES: dict[str, Any] = {
     "press_one": 5,
     "queue_round": 4,
 }
-
-
-def free_tcp_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Page:
@@ -95,7 +90,7 @@ class Page:
     def open_live(self) -> None:
         """Open the live socket, and keep `entities` as the page would."""
         self._stop.clear()
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._read()), daemon=True)
+        self._thread = threading.Thread(target=self._follow, daemon=True)
         self._thread.start()
         until(lambda: self.messages, "the snapshot comes")
 
@@ -103,8 +98,13 @@ class Page:
         """As when the browser dies."""
         self._stop.set()
         if self._thread is not None:
-            self._thread.join()
+            self._thread.join(20)
+            assert not self._thread.is_alive(), "the live socket closes"
         assert not self.unfit, "every live message is as the API describes it"
+
+    def _follow(self) -> None:
+        with contextlib.suppress(ConnectionError):  # the service went while it was asked whether we are there
+            asyncio.run(self._read())
 
     async def _read(self) -> None:
         async with aiohttp.ClientSession() as session:
@@ -119,14 +119,14 @@ class Page:
                         self._take(json.loads(message.data))
 
     def _take(self, message: dict[str, Any]) -> None:
-        if message["type"] == "snapshot":
-            self.entities = {}
+        now = {} if message["type"] == "snapshot" else dict(self.entities)
         for entity in message.get("entities", []):
             key = (entity["kind"], entity["id"])
             if entity["value"] is None:
-                self.entities.pop(key, None)
+                now.pop(key, None)
             else:
-                self.entities[key] = entity["value"]
+                now[key] = entity["value"]
+        self.entities = now  # at once: who looks sees the page before a message or after it
         self.messages.append(message)
 
     def all(self, kind: str) -> list[Any]:
@@ -143,7 +143,7 @@ class Page:
 class LiveLine:
     """PBX (or several), service process, accounts `listener1`… (phones l1…), `supervisor`; all end with it.
 
-    `site`: further fields of each PBX's site.
+    `site`: further fields of each PBX's site. `whole_prompts`: the welcome, too, is spoken to every caller.
     """
 
     def __init__(
@@ -154,6 +154,7 @@ class LiveLine:
         url: str = "",
         pbxs: tuple[str, ...] = ("pbx1",),
         site: Mapping[str, Any] | None = None,
+        whole_prompts: bool = False,
         **sections: Any,
     ) -> None:
         self.folder = folder
@@ -162,8 +163,10 @@ class LiveLine:
         for pbx in pbxs:
             values = {**_TIMES, "outbound_caller_id": "+33199003133", "pbx": pbx, **(site or {})}
             self.pbxs[pbx] = self._stack.enter_context(start_test_pbx(folder / "var", **values))
+            if not whole_prompts:
+                shorten(self.pbxs[pbx].layout, "welcome")
         self.pbx = self.pbxs[pbxs[0]]
-        self.http_port = free_tcp_port()
+        self.http_port = free_port()
         self.url = url or f"sqlite+aiosqlite:///{folder / 'var' / 'ecoute.db'}"
         self.passwords: dict[str, str] = {}
         self.ids: dict[str, int] = {}
@@ -270,7 +273,8 @@ class LiveLine:
         phone = self.phone(username, **habits)
         page = self.page(username)
         page.must("POST", "/listener/sign-in", {})
-        until(lambda: page.one("me")["state"] == "free", f"{username} is free")
+        # who waits may be given to them before anybody looks
+        until(lambda: page.one("me")["state"] in {"free", "ringing", "talking", "wrap-up"}, f"{username} is served")
         return page, phone
 
     def caller(self, identity: Identity = ANONYMOUS, pbx: str = "pbx1", **habits: Any) -> Caller:

@@ -44,6 +44,7 @@ def test_what_is_changed_on_the_console_is_put_back_and_a_listener_s_own_leaving
     for name in ("listener1", "listener2", "listener3"):
         line.listener(name)
     one, two = (f"PJSIP/l{line.ids[name]}" for name in ("listener1", "listener2"))
+    until(lambda: database(line, "line", "caller_key") and database(line, "department", "38"), "it has all from us")
     key, route = database(line, "line", "caller_key"), database(line, "department", "38")
     hours = line.pbx.layout.generated / "hours.conf"
     assert (len(key), route, mended(line)) == (16, "centre-38", Counter())

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +16,7 @@ from service.calls.exits import EXITS
 from service.calls.model import Call, Reason, Result
 from tests.integration.live.line import PASSWORD, LiveLine
 from tests.support.keypad import Handset
+from tests.support.short_prompts import shorten
 from tests.support.sipp import Caller, Phone, number
 from tests.support.wait import until
 from tests.support.witness import Step, Witness
@@ -75,7 +75,7 @@ class Scene:
         """A listener has the caller."""
         phone = self.member(name)
         self.rings()
-        self.step("connecting")
+        self.together()
         until(lambda: phone.talks, "the listener talks")
         return phone
 
@@ -84,7 +84,7 @@ class Scene:
         phone = self.member("listener2", QUEUE_CENTRE)
         self.waits()
         self.withdraw(QUEUE_CENTRE)
-        self.step("connecting")
+        self.together()
         until(lambda: phone.talks, "the centre talks")
         return phone
 
@@ -97,7 +97,7 @@ class Scene:
         until(lambda: centre.talks, "the centre's telephone is taken", 20)
         until(lambda: person.reached, "they can be heard")
         person.press("1")
-        self.step("connecting")
+        self.together()
         return centre
 
     def loses(self, phone: Phone, name: str) -> None:
@@ -124,6 +124,10 @@ class Scene:
 
     def step(self, what: str, nth: int = 1) -> Step:
         return self.ami.step(what, nth=nth, call=self.call, timeout=30)
+
+    def together(self, nth: int = 1) -> Step:
+        """Caller and answerer hear each other, for the nth time."""
+        return self.ami.joined(nth=nth, call=self.call, timeout=30)
 
     def _told(self, what: str) -> Step | None:
         return next((step for step in self.ami.steps()[self._before :] if step.what == what), None)
@@ -174,7 +178,7 @@ def a_listener_is_lost_and_a_centre_takes_over(it: Scene) -> None:
     it.step("queued", nth=2)
     it.ami.event("QueueCallerJoin", Channel=it.channel, after=joined(it, 2))
     it.withdraw(QUEUE_CENTRE)
-    it.step("connecting", nth=2)
+    it.together(2)
     until(lambda: centre.talks, "the centre talks")
     centre.hang_up(reason="Q.850;cause=31")
 
@@ -230,9 +234,11 @@ def the_pbx_ends_a_conversation_with_a_centre(it: Scene) -> None:
 
 @scene(Result.ABANDONED, Reason.LEFT_WELCOME)
 def the_caller_leaves_in_the_welcome(it: Scene) -> None:
+    shorten(it.line.pbx.layout, "welcome", seconds=6.0)
     it.rings()
     until(lambda: it.caller.answered, "the line answers")
     it.caller.leave()
+    shorten(it.line.pbx.layout, "welcome")
 
 
 @scene(Result.ABANDONED, Reason.LEFT_WAITING)
@@ -373,16 +379,8 @@ def line(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveLine]:
     sections: dict[str, Any] = {"overflow": {"after_seconds": 900, "again_after_seconds": 900}}
     with LiveLine(tmp_path_factory.mktemp("exits"), listeners=3, site={"overflow_after": 900}, **sections) as line:
         line.pbx.add_manager("witness", "witness")
-        for prompt in ("centre-called", "centre-offer", "keep-place", "centre-press-one", "reassurance"):
-            _shorten(line.pbx.layout.sounds / "fr" / f"{prompt}.alaw")
+        shorten(line.pbx.layout, "centre-called", "centre-offer", "keep-place", "centre-press-one", "reassurance")
         yield line
-
-
-def _shorten(prompt: Path) -> None:
-    """A tenth of a second of silence: how long it is said matters to nothing here."""
-    prompt.unlink()
-    prompt.with_suffix(".sln16").unlink()
-    prompt.write_bytes(b"\xd5" * 800)
 
 
 @pytest.fixture
@@ -426,7 +424,7 @@ def test_a_withdrawal_a_rounds_end_and_a_redirect_are_no_abandonment(it: Scene) 
     it.step("queued", nth=3)
     abandoned(it, 3)
     phone = it.member("listener1")
-    it.step("connecting")
+    it.together()
     until(lambda: phone.talks, "a listener has them")
     phone.hang_up(reason="Q.850;cause=31")
     record = it.record()

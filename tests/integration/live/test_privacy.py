@@ -20,7 +20,7 @@ from tests.support.marks import leaks
 from tests.support.sipp import hidden, number
 from tests.support.wait import until
 
-NUMBER, SECOND, HIDDEN = "+33639984217", "+33536490862", "+33265195308"
+NUMBER, SECOND = "+33639984217", "+33536490862"
 MARKS = {
     "number": NUMBER,
     "second number": SECOND,

@@ -110,7 +110,7 @@ def as_the_telephone_had_it(told: Book, caller: Caller) -> None:
 
 @pytest.fixture
 def line(tmp_path: Path) -> Iterator[LiveLine]:
-    with LiveLine(tmp_path) as line:
+    with LiveLine(tmp_path, whole_prompts=True) as line:
         yield line
 
 

@@ -18,10 +18,10 @@ def test_a_phone_that_refuses_every_call_is_paused_told_and_ended_by_its_listene
         caller = line.caller(number("+33639980001"))
         until(lambda: page.one("me")["state"] == "paused", "the listener is paused")
         assert page.one("me")["pause_reason"] == "fault"
-        rung = len(broken.rung)
-        assert LEGS <= rung <= LEGS + 1
         until(lambda: [entry["pause_reason"] for entry in supervisor.all("listener")] == ["fault"], "the board says so")
         until(lambda: "member-storm" in [alarm["id"] for alarm in supervisor.all("alarm")], "and it is an alarm")
+        rung = len(broken.rung)
+        assert LEGS <= rung <= LEGS + 1
         stays(lambda: len(broken.rung) == rung and caller.process.poll() is None, "they are left in peace", 2.5)
         line.listener("listener2")
         until(lambda: supervisor.one("call")["stage"] == "talking", "the caller talks with somebody else")
@@ -40,6 +40,7 @@ def test_callers_who_leave_as_soon_as_it_rings_pause_nobody(tmp_path: Path) -> N
         for n in range(1, LEGS + 2):
             caller = line.caller(number(f"+3363998001{n}"))
             until(lambda n=n: len(phone.rung) == n, "the phone rings")  # type: ignore[misc]
+            until(lambda: page.one("me")["state"] == "ringing", "and the page says so")
             caller.leave()
             caller.process.wait(15)
             until(lambda: page.one("me")["state"] == "free", "free again")
