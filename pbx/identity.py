@@ -40,13 +40,12 @@ class _Group:
 
 
 class Identity:
-    """Channels by uniqueid → calls by id. Two calls never become one: such a merge is refused, and counted.
+    """Channels by uniqueid → calls by id. Two calls never become one: such a merge is refused.
 
     `named`: channels whose call has become known by their company; emptied by whoever reads it.
     """
 
     def __init__(self) -> None:
-        self.refused = 0
         self.named: list[str] = []
         self._groups: dict[str, _Group] = {}
         self._calls: dict[str, _Group] = {}
@@ -126,7 +125,6 @@ class Identity:
 
     def _claim(self, group: _Group, uniqueid: str, own: str) -> _Group:
         if group.call_id:
-            self.refused += self._own.get(uniqueid) != own
             self._own[uniqueid] = own
             return group
         known = self._calls.get(own)
@@ -151,7 +149,6 @@ class Identity:
         if one is two:
             return one
         if one.call_id and two.call_id:
-            self.refused += 1
             return one
         if one.call_id or two.call_id:
             self.named.extend(two.ids if one.call_id else one.ids)

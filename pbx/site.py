@@ -92,7 +92,7 @@ def write(site: SiteConfig, layout: Layout, sources: Path = SOURCES) -> None:
     Phones' accounts that are there stay, and centres' queues where the site names no centres. Raises SetupError before
     anything is written when a value does not fit.
     """
-    files = generated(site)
+    files, certificate = generated(site), _certificate(site, layout)
     with on_disk(layout.data, "store.data_dir"):
         layout.generated.mkdir(parents=True, exist_ok=True)
         _mirror(sources / "asterisk-config", layout.etc, "*.conf")
@@ -102,7 +102,9 @@ def write(site: SiteConfig, layout: Layout, sources: Path = SOURCES) -> None:
         conf.write(layout.generated / "manager_secrets.conf", _manager_secrets(ensure_secrets(layout)))
         if site.centres is not None or not layout.centre_queues.exists():
             write_centre_queues(layout, site.centres or ())
-        _write_certificate(site, layout)
+        for name, content in certificate.items():
+            layout.tls.mkdir(exist_ok=True)
+            conf.replace(layout.tls / name, content, mode=0o640)
         if not layout.phones.exists():
             conf.write(layout.phones, _NO_PHONES)
         conf.replace(layout.site, json.dumps(asdict(site) | {"trunk": None}, default=str).encode(), mode=0o640)
@@ -133,8 +135,11 @@ def centre_queues_body(centres: Sequence[str]) -> str:
 
 
 def read_secrets(layout: Layout) -> dict[str, str]:
-    """Secrets of the manager accounts `service` and `provision`, once the site was written."""
-    return {str(name): str(secret) for name, secret in json.loads(layout.secrets.read_bytes()).items()}
+    """Secrets of the manager accounts `service` and `provision`, once the site was written. ValueError: not those."""
+    found = json.loads(layout.secrets.read_bytes())
+    if isinstance(found, dict):
+        return {str(name): str(secret) for name, secret in found.items()}
+    raise ValueError("the file of secrets holds no JSON object")
 
 
 def ensure_secrets(layout: Layout) -> dict[str, str]:
@@ -293,11 +298,20 @@ def _http(site: SiteConfig) -> str:
     )
 
 
-def _write_certificate(site: SiteConfig, layout: Layout) -> None:
-    if site.tls_port and site.certificate and site.private_key:
-        layout.tls.mkdir(exist_ok=True)
-        conf.replace(layout.tls / "certificate.pem", site.certificate.read_bytes(), mode=0o640)
-        conf.replace(layout.tls / "private_key.pem", site.private_key.read_bytes(), mode=0o640)
+def _certificate(site: SiteConfig, layout: Layout) -> dict[str, bytes]:
+    """The files of `etc/tls/`, by name. None where they cannot be read and those of before are there: these stay."""
+    if not (site.tls_port and site.certificate and site.private_key):
+        return {}
+    try:
+        return {"certificate.pem": site.certificate.read_bytes(), "private_key.pem": site.private_key.read_bytes()}
+    except OSError as error:
+        if (layout.tls / "private_key.pem").exists():
+            return {}
+        raise SetupError(
+            "no-certificate",
+            f"{error.filename} cannot be read ({error.strerror}).",
+            "Put it there, set http.certificate and http.private_key in ecoute.toml, or pbx.tls_port = 0.",
+        ) from error
 
 
 def _rtp(site: SiteConfig) -> str:

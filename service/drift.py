@@ -23,7 +23,7 @@ from service.accounts import queries as accounts
 from service.calls.caller_keys import CallerKeys
 from service.decisions import drift as decisions
 from service.decisions.drift import Drift, DriftKind, Members, Pause
-from service.listeners.model import ListenerState
+from service.listeners.model import RECONNECTING, WRAP_UP, ListenerState
 from service.live import Live
 from service.provisioning import Provisioning
 from service.queues.model import NATIONAL_QUEUE
@@ -114,6 +114,11 @@ class DriftWatch:
         }
         self._pauses = decisions.remembered(self._pauses, there, self._busy({account for account, _ in said}))
         return list(decisions.members(self.pbx, wishes, there, self._pauses))
+
+    def forget_wrapup(self, account_id: int) -> None:
+        """They ended it in no queue: whoever is let in again then is free. A pause of their own choice holds."""
+        if self._pauses.get(account_id, Pause()).reason in (WRAP_UP, RECONNECTING):
+            del self._pauses[account_id]
 
     async def _adopt(self, unspoken: set[tuple[int, str]]) -> None:
         """Of whom nothing is said in two looks: between the reading of members and of words, somebody may leave."""

@@ -29,6 +29,7 @@ EnsurePhone = Callable[[str, str], Awaitable[None]]
 EndWriting = Callable[[int, datetime], None]
 JoinQueues = Callable[[int, Collection[str]], Awaitable[None]]
 LeaveQueues = Callable[[int], Awaitable[None]]
+ForgetWrapUp = Callable[[int], None]
 
 
 async def _nobody_remembers(_account_id: int, _queues: Collection[str]) -> None:
@@ -44,7 +45,7 @@ class Live:
     """By PBX id: `links`; `phones`, which makes a PBX know a phone; `websocket_urls`, as browsers reach it.
 
     `recorders`: told who ended their writing, for those whom no queue's event tells of. `join_queues`, `leave_queues`:
-    told what listeners want (queues/wishes.py).
+    told what listeners want (queues/wishes.py). `forget_wrapups`: told who is not to come back to a wrap-up.
     """
 
     settings: Settings
@@ -57,6 +58,7 @@ class Live:
     phones: dict[str, EnsurePhone] = field(default_factory=dict)
     websocket_urls: dict[str, str] = field(default_factory=dict)
     recorders: dict[str, EndWriting] = field(default_factory=dict)
+    forget_wrapups: list[ForgetWrapUp] = field(default_factory=list)
     join_queues: JoinQueues = _nobody_remembers
     leave_queues: LeaveQueues = _nobody_remembers_either
     refetches: int = 0  #: pages that fell behind and were told to fetch again

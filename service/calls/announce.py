@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -18,12 +19,16 @@ _log = structlog.get_logger(__name__)
 
 
 class Announcer:
-    """Reads what was committed and shows it. A failure here loses no data: the next refresh of the page asks again."""
+    """Reads what was committed and shows it. A failure here loses no data: the next refresh of the page asks again.
+
+    `ending`: account → when they ended a writing-up; of the recorders, while it is not stored.
+    """
 
     def __init__(self, store: Store, world: World, views: Views) -> None:
         self._store = store
         self._world = world
         self._views = views
+        self.ending: dict[int, datetime] = {}
 
     async def recorded(self, recorded: Recorded) -> None:
         """After a commit of the recorder: new contacts, and contacts whose call ended."""
@@ -68,10 +73,13 @@ class Announcer:
 
     async def _show_current(self, session: AsyncSession, account_id: int) -> int | None:
         """The contact that the listener is in, by the database; on their page, if the PBXs say nothing else."""
-        contact_id = await case_queries.current_contact_of(session, account_id)
+        ended = self.ending.get(account_id)
+        contact_id = await case_queries.current_contact_of(session, account_id, joined_after=ended)
         if contact_id is None:
             return None
         state = await cases.contact_state(session, contact_id)
+        if self.ending.get(account_id, ended) != ended:  # meanwhile: what was read is from before
+            return None
         if state is not None and self._is_current(account_id, state.call_id):
             view = state.model_dump(mode="json")
             self._views.set_contact(account_id, ListenerContact(contact_id, state.call_id, view))

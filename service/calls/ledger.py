@@ -181,7 +181,10 @@ async def _alone(call_id: str, storing: Awaitable[None]) -> bool:
         if not lies_in_the_facts(error):
             raise
         _log.exception(
-            "a call could not be recorded: report this with the lines", action="record-failed", call_id=call_id
+            "a call could not be recorded: report it with these lines of the service's log; "
+            "never send the journal itself",
+            action="record-failed",
+            call_id=call_id,
         )
         return False
     return True

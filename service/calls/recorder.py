@@ -73,7 +73,8 @@ Item = list[CallFact] | WritingEnded | PbxConnected | Quiet
 class Recorder:
     """`live`: ids of the calls that the PBX has now. `announce`: told of each commit, on the event loop.
 
-    `remember`: told of the callers' tokens (call id, token) that the journal holds, on the event loop.
+    `remember`: told of the callers' tokens (call id, token) that the journal holds, on the event loop. `ending`: kept
+    here for whoever reads it: account → when they ended a wrap-up, until that is stored.
     """
 
     def __init__(
@@ -85,6 +86,7 @@ class Recorder:
         live: Callable[[], Collection[str]],
         announce: Callable[[Recorded], Awaitable[None]],
         remember: Callable[[str, str], None] | None = None,
+        ending: dict[int, datetime] | None = None,
         limit: int = QUEUE_LIMIT,
     ) -> None:
         self._store = store
@@ -97,6 +99,7 @@ class Recorder:
         self._queued: Counter[str] = Counter()
         #: account → when they ended a wrap-up that found no room; the journal knows nothing of it
         self._overdue: dict[int, datetime] = {}
+        self._ending = {} if ending is None else ending
         self._up = False  #: connected: which calls live is known
         self._replay_not_before: float | None = None  #: monotonic; None unless the journal is to be read again
         self.journal_unreadable = False  #: the journal could not be read the last time, and is tried again
@@ -127,6 +130,7 @@ class Recorder:
 
     def writing_ended(self, account_id: int, at: datetime) -> None:
         """The listener ended their wrap-up. Never dropped."""
+        self._ending[account_id] = at
         if not self._put(WritingEnded(account_id, at)):
             self._overdue[account_id] = at
 
@@ -242,6 +246,7 @@ class Recorder:
         ended = [item for item in items if isinstance(item, WritingEnded)]
         if ended:
             await self._patiently(self._end_writing, ended)
+            self._forget_ended({item.account_id: item.at for item in ended})
         for item in items:
             if isinstance(item, Quiet):
                 await self._patiently(self._ledger.note_quiet, item.until)
@@ -258,6 +263,12 @@ class Recorder:
         await self._end_writing([WritingEnded(account_id, at) for account_id, at in overdue.items()])
         if not missed:
             self._overdue = {account: at for account, at in self._overdue.items() if overdue.get(account) != at}
+            self._forget_ended(overdue)
+
+    def _forget_ended(self, stored: dict[int, datetime]) -> None:
+        for account_id, at in stored.items():
+            if self._ending.get(account_id) == at:
+                del self._ending[account_id]
 
     # --- after a gap
 
@@ -287,7 +298,8 @@ class Recorder:
                 raise
             if not self.journal_unreadable:
                 _log.exception(
-                    "the PBX's journal could not be understood, and is tried again: report this with the lines",
+                    "the PBX's journal could not be understood, and is tried again: report it with these lines of the "
+                    "service's log; never send the journal itself",
                     action="journal-not-understood",
                 )
             self._put_off()

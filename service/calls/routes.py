@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from datetime import UTC, timedelta
+from datetime import UTC, datetime, timedelta
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from service.accounts.rights import Right
+from service.accounts.sessions import KEPT_AFTER_CALL
 from service.audit.model import Action
 from service.calls import queries
 from service.calls.fold import journey_of
@@ -86,7 +87,7 @@ async def known(visit: Visit[Nothing, KnownQuery]) -> Known:
         row = await queries.call_by_id(session, call_id)
         account_id = visit.viewer.account_id
         rung = _is_rung_or_talks(app[LIVE], call_id, account_id)
-        if not rung and not (row is not None and await _is_in_contact(session, row, account_id)):
+        if not rung and not (row is not None and await _is_in_contact(session, row, account_id, app[CLOCK]())):
             raise NotFound("call-not-yours", "This call does not ring for you, and you are not in contact with it.")
         return await cases.show_known(
             session,
@@ -99,10 +100,15 @@ async def known(visit: Visit[Nothing, KnownQuery]) -> Known:
         )
 
 
-async def _is_in_contact(session: AsyncSession, row: Call, account_id: int) -> bool:
-    """Still writing about this very call: to belong to the same team is not enough to learn of a caller."""
+async def _is_in_contact(session: AsyncSession, row: Call, account_id: int, at: datetime) -> bool:
+    """Still writing about this very call: to belong to the same team is not enough to learn of a caller.
+
+    Nor is a writing-up that nobody ended, hours after the call (cases/visibility.py).
+    """
     contact = (await case_queries.contacts_of_calls(session, row.pbx, [row.call_id])).get(row.call_id)
-    return contact is not None and contact.id == await case_queries.current_contact_of(session, account_id)
+    if contact is None or (contact.ended_at is not None and contact.ended_at <= at - KEPT_AFTER_CALL):
+        return False
+    return contact.id == await case_queries.current_contact_of(session, account_id)
 
 
 def _is_rung_or_talks(live: Live, call_id: str, account_id: int) -> bool:

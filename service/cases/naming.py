@@ -20,8 +20,8 @@ from service.cases import queries
 from service.cases.model import Case, Whose
 from service.cases.names import words_of
 from service.cases.queries import Wanted
-from service.cases.schemas import CaseFound, CaseNames, CasesFound, SearchIn
-from service.errors import Unfit
+from service.cases.schemas import NAMES_LENGTH, CaseFound, CaseNames, CasesFound, SearchIn
+from service.errors import Conflict, Unfit
 from service.keys import DataKey, Keyring
 
 _REFERENCE: Final = re.compile(r"(\d{4})[-/ ](\d{2,3}|2[AB])[-/ ](\d{1,5})", re.IGNORECASE)
@@ -53,7 +53,10 @@ async def put_names(session: AsyncSession, keyring: Keyring, key: DataKey, case_
 async def take_names_along(
     session: AsyncSession, keyring: Keyring, old: tuple[int, DataKey], target: tuple[int, DataKey]
 ) -> None:
-    """A draft's names join those of the case that it turned out to be; none is lost."""
+    """A draft's names join those of the case that it turned out to be, but for one whose words a name there has.
+
+    Conflict if both are longer than what can be saved.
+    """
     taken, there = await names_of(session, old[1], old[0]), await names_of(session, target[1], target[0])
     joined = CaseNames(
         caller=_joined(there.caller, taken.caller),
@@ -66,9 +69,20 @@ async def take_names_along(
 def _joined(there: str | None, taken: str | None) -> str | None:
     if there is None or taken is None:
         return there or taken
-    known = [words_of(name) for name in there.split(_BETWEEN)]
-    new = [name for name in taken.split(_BETWEEN) if not any(words_of(name) <= words for words in known)]
-    return _BETWEEN.join([there, *new])
+    known = there.split(_BETWEEN)
+    new = [name for name in taken.split(_BETWEEN) if not any(_says(other, name) for other in known)]
+    joined = _BETWEEN.join([there, *new])
+    if len(joined) > NAMES_LENGTH:
+        raise Conflict(
+            "names-too-long", "The names of both cases are too long together: shorten them, then link again."
+        )
+    return joined
+
+
+def _says(known: str, name: str) -> bool:
+    """A name that is known has all the words of this one; of one without letter or digit: is the same."""
+    words = words_of(name)
+    return words <= words_of(known) if words else name == known
 
 
 def _words_of_all(names: str) -> set[str]:

@@ -120,14 +120,19 @@ async def contact_with_case(session: AsyncSession, contact_id: int) -> tuple[Con
     return None if row is None else (row[0], row[1])
 
 
-async def current_contact_of(session: AsyncSession, account_id: int) -> int | None:
-    """The contact that a listener is in (talking, or still writing); none."""
-    return await session.scalar(
+async def current_contact_of(
+    session: AsyncSession, account_id: int, *, joined_after: datetime | None = None
+) -> int | None:
+    """The contact that a listener is in (talking, or still writing); none. `joined_after`: they left those before."""
+    statement = (
         select(ContactParticipant.contact_id)
         .where(ContactParticipant.account_id == account_id, ContactParticipant.released_at.is_(None))
         .order_by(ContactParticipant.joined_at.desc())
         .limit(1)
     )
+    if joined_after is not None:
+        statement = statement.where(ContactParticipant.joined_at > joined_after)
+    return await session.scalar(statement)
 
 
 # --- names, and cases looked for ------------------------------------------------------------------------------------

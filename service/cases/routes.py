@@ -119,7 +119,7 @@ async def save_notes(visit: Visit[NotesIn]) -> NotesSaved:
     response=ContactOut,
     reach=Reach.CASES,
     audits=(Action.CONTACT_LINKED, Action.CONTACT_READ),
-    fails=[_NO_CONTACT, _NO_CASE, _OF_ANOTHER, _DISCARDED, _DECIDED],
+    fails=[_NO_CONTACT, _NO_CASE, _OF_ANOTHER, _DISCARDED, _DECIDED, (Conflict, "names-too-long")],
 )
 async def link_contact(visit: Visit[LinkIn]) -> ContactOut:
     """Put a contact on a known case."""

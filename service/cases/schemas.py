@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import Field, StringConstraints
 
@@ -74,8 +74,9 @@ class ContactSummary(Wire):
 
 #: What somebody is called, as it was said. Never in an address: it would stay in logs of what lies between.
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
-#: Names of a case that contacts with other names joined (`naming.py`): what was read can be saved again.
-Names = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=4000)]
+#: characters of all names that contacts gave a case, joined (`naming.py`): what was read can be saved again
+NAMES_LENGTH: Final = 4000
+Names = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=NAMES_LENGTH)]
 
 
 class CaseNames(Wire):

@@ -7,9 +7,12 @@ a named volunteer. A discarded one is seen by nobody.
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from sqlalchemy import ColumnElement, and_, exists, false, or_, select, true
 
 from service.accounts.rights import Right, Role
+from service.accounts.sessions import KEPT_AFTER_CALL
 from service.accounts.viewer import Viewer
 from service.cases.model import (
     Case,
@@ -97,8 +100,12 @@ def _of_team(viewer: Viewer) -> ColumnElement[bool]:
 
 
 def _in_contact(viewer: Viewer) -> ColumnElement[bool]:
-    """In contact with its caller: on the case itself, or from a number used in it (not while that is shielded)."""
+    """In contact with its caller: on the case itself, or from a number used in it (not while that is shielded).
+
+    What the number opens closes some hours after the call: a writing-up that nobody ends is no right for good.
+    """
     now = Contact.__table__.alias("contact_now")
+    lately = or_(now.c.ended_at.is_(None), now.c.ended_at > datetime.now(UTC) - KEPT_AFTER_CALL)
     numbers = select(CaseNumber.number_index).where(CaseNumber.case_id == Case.id).correlate(Case)
     shielded = exists().where(ShieldedNumber.number_index == now.c.number_index).correlate(now)
     return (
@@ -109,7 +116,7 @@ def _in_contact(viewer: Viewer) -> ColumnElement[bool]:
             ContactParticipant.contact_id == now.c.id,
             or_(
                 now.c.case_id == Case.id,
-                and_(now.c.number_index.in_(numbers), or_(now.c.speaker_confirmed_at.is_not(None), ~shielded)),
+                and_(now.c.number_index.in_(numbers), lately, or_(now.c.speaker_confirmed_at.is_not(None), ~shielded)),
             ),
         )
         .correlate(Case)

@@ -20,8 +20,9 @@ Written by `python -m service.http.rights > docs/rights.md` from what each route
 and another carries out every route for every role and centre (`tests/integration/rights`).
 
 Beside its right, a route's answers reach only so far ("reaches"): a case is seen by its own team, and by a listener
-while they are in contact with its caller; people of another centre cannot tell it from one that does not exist. Call
-records and the board are of the whole line and hold nothing of what was said.
+while they are in contact with its caller; people of another centre cannot tell it from one that does not exist. Who
+does not end their writing-up keeps that contact and its case; the caller's other cases close to them 12 hours after the
+call. Call records and the board are of the whole line and hold nothing of what was said.
 
 Nobody is thrown out of a conversation. Two kinds of sessions have lost the rights of their roles, and keep what the
 contact needs that their listener is in ("in contact" in the table), for that contact alone: to see it, to write and

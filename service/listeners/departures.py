@@ -74,7 +74,9 @@ class Departures:
             await kept.release(session, self._keyring, in_call, datetime.now(UTC))
 
     async def leave_queues(self) -> None:
-        """Of accounts that ended, or lack a second step that is asked of them: nobody rings them any more."""
+        """Nobody rings accounts that ended, lack a second step that is asked of them, or whose phone went with its
+        session. When they are back they say so themselves.
+        """
         for pbx, line in self._live.world.lines.items():
             found = {interface: account_of(interface) for interface in line.state.members}
             members = {interface: account for interface, account in found.items() if account is not None}
@@ -82,6 +84,8 @@ class Departures:
                 continue
             async with self._store.reading() as session:
                 gone = await accounts.not_to_be_rung(session, set(members.values()))
+            for account in gone:
+                await self._live.leave_queues(account)
             for interface in [interface for interface, account in members.items() if account in gone]:
                 member = line.state.members.get(interface)
                 for queue in sorted(member.queues) if member is not None else []:

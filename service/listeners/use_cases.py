@@ -51,10 +51,16 @@ async def sign_out(live: Live, viewer: Viewer) -> None:
     """Serve no queue any more. A conversation goes on. What they want holds also where a PBX cannot be told."""
     await live.leave_queues(viewer.account_id)
     interface = interface_of(viewer.account_id)
+    refusals: list[ServiceError] = []
     for pbx in live.reachable():
         member = live.world.lines[pbx].state.members.get(interface)
         for queue in sorted(member.queues) if member is not None else []:
-            await live.send(RemoveMember(pbx=pbx, queue=queue, interface=interface))
+            try:
+                await live.send(RemoveMember(pbx=pbx, queue=queue, interface=interface))
+            except ServiceError as error:  # about this queue alone: the others ring them no more
+                refusals.append(error)
+    if refusals:
+        raise refusals[0]
 
 
 async def phone_gone(live: Live, viewer: Viewer) -> None:
@@ -89,7 +95,6 @@ async def resume(live: Live, viewer: Viewer) -> None:
         return
     pbxs = _serving(live, viewer)
     untold = _writes_unpaused(live, viewer)
-    live.world.writing_ended(viewer.account_id)
     if doing.state is ListenerState.WRAP_UP:
         live.views.ending_wrapup.add(viewer.account_id)
         live.views.show_again(viewer.account_id)
@@ -100,7 +105,8 @@ async def resume(live: Live, viewer: Viewer) -> None:
         live.views.ending_wrapup.discard(viewer.account_id)
         live.views.show_again(viewer.account_id)
         raise
-    if untold:
+    live.world.writing_ended(viewer.account_id)  # not before: a PBX that died on the way was told nothing
+    if untold or live.world.is_done(viewer.account_id):  # done: the event came while another PBX still held them
         _end_writing(live, viewer)
 
 
@@ -127,6 +133,8 @@ def _end_writing(live: Live, viewer: Viewer) -> None:
     live.world.writing_ended(viewer.account_id)
     live.views.drop_contact(viewer.account_id)
     live.end_writing(viewer.account_id)
+    for forget in live.forget_wrapups:
+        forget(viewer.account_id)
     live.views.show_again(viewer.account_id)
 
 

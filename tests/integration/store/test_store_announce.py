@@ -177,7 +177,7 @@ async def test_of_a_thousand_answers_from_the_journal_none_is_asked_about_that_i
     async def state(_session: object, contact_id: int) -> None:
         asked.append(contact_id)
 
-    async def current(_session: object, account_id: int) -> None:
+    async def current(_session: object, account_id: int, **_since: object) -> None:
         asked.append(account_id)
 
     monkeypatch.setattr("service.cases.use_cases.contact_state", state)

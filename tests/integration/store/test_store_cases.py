@@ -379,3 +379,18 @@ async def test_each_read_is_on_the_audit_trail_and_holds_no_content(store: Store
         ("contact.read", str(opened.contact_id), lise.account_id),
         ("case.read", str(opened.case_id), lise.account_id),
     ]
+
+
+@pytest.mark.parametrize(("hours", "open_"), [(11, True), (13, False)])
+async def test_what_the_caller_s_number_opens_closes_hours_after_the_call_and_the_writing_stays(
+    store: Store, keyring: Keyring, hire: Hire, hours: int, open_: bool
+) -> None:
+    lise = await hire("lise", Role.LISTENER, centre="centre-73")
+    theirs = await answer(store, keyring, None, centre="centre-38")
+    mine = await answer(store, keyring, lise, call_id="call-2", at=NOW + SOON)
+    ended = datetime.now(UTC) - timedelta(hours=hours)
+    async with store.transaction() as session:
+        await use_cases.end_contacts(session, "pbx1", {"call-2": ended})
+    assert await _sees(store, lise, theirs.case_id) is open_
+    assert await _sees(store, lise, mine.case_id)
+    assert (await save(store, keyring, lise, mine.contact_id, ("je n'ai pas cliqué", 0))).version == 1

@@ -168,6 +168,35 @@ async def test_two_people_whose_words_another_two_have_too_are_not_taken_for_the
     assert names.person_concerned == "Jean Martin ; Marie Dupont ; Jean Dupont"
 
 
+async def joined(store: Store, keyring: Keyring, viewer: Viewer, *names: str) -> str | None:
+    """What a person is called in a case to which drafts with these names were linked, one after the other."""
+    known, _ = await answered(store, keyring, viewer, "first")
+    for n, name in enumerate(names):
+        draft, contact = await answered(store, keyring, viewer, f"c{n}")
+        await named(store, keyring, viewer, draft, CaseNames(caller=None, person_concerned=name))
+        async with store.transaction() as session:
+            await editing.link(session, keyring, viewer, contact, case_id=known, at=NOW)
+    async with store.transaction() as session:
+        return (await editing.read_case(session, keyring, viewer, known, NOW)).names.person_concerned
+
+
+async def test_a_name_without_letter_or_digit_is_kept_beside_others_once(
+    store: Store, keyring: Keyring, camille: Viewer
+) -> None:
+    assert await joined(store, keyring, camille, "Durand", "?!", "?!", "DURAND") == "Durand ; ?!"
+
+
+async def test_names_that_would_be_too_long_to_be_saved_again_are_not_joined_and_nothing_is_lost(
+    store: Store, keyring: Keyring, camille: Viewer
+) -> None:
+    names = [f"{chr(97 + n)}{'x' * 195}" for n in range(21)]
+    with pytest.raises(Conflict, match="names-too-long"):
+        await joined(store, keyring, camille, *names)
+    async with store.reading() as session:
+        drafts = select(CaseName.case_id).order_by(CaseName.case_id)
+        assert len((await session.scalars(drafts)).all()) == 2, "the case's and the draft's, as they were"
+
+
 async def test_cases_are_found_by_reference_department_status_and_days(
     store: Store, keyring: Keyring, camille: Viewer
 ) -> None:

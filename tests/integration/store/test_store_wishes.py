@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from service.accounts.rights import Role
 from service.accounts.use_cases import make_account
 from service.drift import DriftWatch
 from service.keys import Keyring
+from service.listeners.use_cases import resume
 from service.live import Live
 from service.push.views import ListenerContact
 from service.queues import queries as queue_queries
@@ -228,3 +230,21 @@ async def test_a_sign_out_between_the_reading_of_members_and_of_words_is_no_sign
     await pbx.wishes.leave(account)  # the members of the second look were read already
     await pbx.look(pbx.interface)
     assert not (await wanted(Wishes(store))).get((account, "national"), False)
+
+
+@pytest.mark.usefixtures("clock")
+@pytest.mark.parametrize(("pause", "back_in"), [("wrap-up", ""), ("reconnecting", ""), ("meal", "meal")])
+async def test_who_ended_their_writing_while_they_were_out_of_the_queue_is_let_in_again_to_be_rung(
+    store: Store, keyring: Keyring, tmp_path: Path, pause: str, back_in: str
+) -> None:
+    account = await an_account(store, keyring)
+    pbx = Watched(store, keyring, tmp_path, account)
+    pbx.live.forget_wrapups.append(pbx.watch.forget_wrapup)
+    await pbx.wishes.join(account, ["national"])
+    await pbx.watch.sign_ins({"national": {pbx.interface: MemberListed(0, paused=True, reason=pause)}})
+    pbx.live.views.set_contact(account, ListenerContact(7, "c1", {"contact_id": 7}))
+    viewer: Any = SimpleNamespace(account_id=account, confined=False)
+    await resume(pbx.live, viewer)
+    (back,) = await pbx.look()
+    assert isinstance(back, AddMember)
+    assert (back.paused, back.pause_reason) == (bool(back_in), back_in)
