@@ -7,6 +7,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+#: the end of a sentence: what a PBX needs to take over what it reads at its start alone; calls end first
+START_AGAIN = (
+    "stop the PBX and start it again the way it is started here (`ecoute down`, then `ecoute up`; with systemd or in "
+    "containers: docs/systemd.md)"
+)
+
 
 class SetupError(Exception):
     """Something that a person has to mend before the PBX can run.

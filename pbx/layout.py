@@ -61,6 +61,11 @@ class Layout:
         return self.etc / "hosts"
 
     @property
+    def resolv(self) -> Path:
+        """What it sees as /etc/resolv.conf there."""
+        return self.etc / "resolv"
+
+    @property
     def db(self) -> Path:
         return self.data / "db"
 

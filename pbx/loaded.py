@@ -17,6 +17,7 @@ from pathlib import Path
 from pbx import actions, console, effective, parse_loaded, settings_rules
 from pbx.actions import Account, Action
 from pbx.effective import Section
+from pbx.errors import START_AGAIN
 from pbx.layout import Layout
 from pbx.loaded_sip import sip, unread
 from pbx.no_cap import Problem
@@ -42,7 +43,7 @@ class Unseen(Exception):
 
 @dataclass(slots=True)
 class Seen:
-    """What was asked and answered. `at`: epoch seconds of the asking."""
+    """What was asked and answered. `at`: epoch seconds when it had said since when it runs."""
 
     at: float
     channels: list[str]
@@ -63,11 +64,12 @@ def runs(layout: Layout) -> bool:
 
 async def look(layout: Layout, host: str, port: int, secret: str) -> Seen:
     """Ask the PBX. Only looks. Raises Unseen."""
-    at = time.time()
-    seen = Seen(at, *await _ask_manager(host, port, secret))
+    lists = await _ask_manager(host, port, secret)
     try:
+        uptime = console_says(layout, "core show uptime seconds")
+        seen = Seen(time.time(), *lists)  # not before: files that were read would look changed
         seen.console = {
-            "uptime": console_says(layout, "core show uptime seconds"),
+            "uptime": uptime,
             "settings": console_says(layout, "core show settings"),
             "task processors": console_says(layout, "core show taskprocessors"),
             "modules": console_says(layout, "module show"),
@@ -266,5 +268,5 @@ def _files(etc: Path, seen: Seen, pbx: str) -> Iterator[Problem]:
         age = up if name not in RELOADED or reloaded is None else min(up, reloaded)
         if not path.name.startswith(".") and path.stat().st_mtime > seen.at - age:
             sentence = f"{name} was changed after Asterisk read it: what is loaded may be another thing."
-            mend = "Start the PBX anew when no call runs: `ecoute down`, `ecoute up`."
+            mend = f"When no call runs, {START_AGAIN}."
             yield Problem(name, 1, "loaded-before", sentence, mend)

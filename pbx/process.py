@@ -7,7 +7,6 @@ import json
 import os
 import select
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -16,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pbx import conf, console, ports, ways
-from pbx.errors import SetupError, on_disk
+from pbx.errors import START_AGAIN, SetupError, on_disk
 from pbx.install import Asterisk
 from pbx.layout import Layout
 
@@ -99,7 +98,8 @@ class RunningPbx:
                 raise SetupError(
                     "pbx-not-answering",
                     f"The PBX (process {self.pid}) does not answer, so nobody knows whether calls go on.",
-                    "Look at its log; to end it with the calls it may have, stop it without letting calls end.",
+                    f"Look at its log ({self.layout.log}). `kill -9 {self.pid}`, as root or as its user, ends it at "
+                    "once, and cuts every call that it may have.",
                 ) from None
             if left == 0:
                 return
@@ -151,7 +151,7 @@ def refuse_other_ports(layout: Layout, needed: list[ports.Port]) -> None:
         raise SetupError(
             "pbx-runs-on-other-ports",
             "The PBX runs, but the settings were given other ports or another address since it was started.",
-            "ecoute down lets its calls end and stops it; then start again.",
+            f"Put the former ones back, or {START_AGAIN}: its calls end first.",
         )
 
 
@@ -159,8 +159,7 @@ def _prepare(asterisk: Asterisk, layout: Layout, progress: Progress) -> ways.Way
     """Everything in its place, then the way to run it. The right to pass comes before the question who can."""
     for directory in (*layout.writable(), layout.sounds):
         directory.mkdir(parents=True, exist_ok=True)
-    machine = Path("/etc/hosts").read_text() if Path("/etc/hosts").exists() else "127.0.0.1 localhost\n"
-    conf.replace(layout.hosts, ways.hosts(machine, socket.gethostname()).encode(), mode=0o644)
+    ways.write_names(layout)
     _own(layout, ways.UID if os.geteuid() == 0 else None)
     way = ways.choose(asterisk, layout, progress)
     for name in ("moh", "documentation"):

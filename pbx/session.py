@@ -20,6 +20,7 @@ from panoramisk.actions import Action as WireAction
 
 from pbx import actions, parse
 from pbx.actions import Action
+from pbx.errors import START_AGAIN
 from pbx.parse import Answer, Settled
 from pbx.protocol import EventStream, PbxProtocol, Pending
 from pbx.replies import NotConnected, OutcomeUnknown
@@ -31,9 +32,10 @@ def tell_refused(pbx: str, account: str) -> None:
     """In the log, once per streak of refusals."""
     log.error(
         "The PBX %s refused the account %s: the secret in secrets.json is not the PBX's own. Put the right file back, "
-        "it is read again every minute; or `ecoute down`, then `ecoute up`: the PBX starts with that file's secret",
+        "it is read again every minute; or %s: it starts with that file's secret",
         pbx,
         account,
+        START_AGAIN,
     )
 
 

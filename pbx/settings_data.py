@@ -316,7 +316,7 @@ FILES: dict[str, dict[str, Keys]] = {
     "udptl.conf": {"general": {}},
 }  # fmt: skip
 #: Beside them below etc/, read by others than Asterisk's configuration.
-NOT_CONFIGURATION = {"hosts", "tls/certificate.pem", "tls/private_key.pem"}
+NOT_CONFIGURATION = {"hosts", "resolv", "tls/certificate.pem", "tls/private_key.pem"}
 #: Written when the PBX is started: may be absent before.
 LATER = {"asterisk.conf"}
 

@@ -24,6 +24,8 @@ Progress = Callable[[str], None]
 #: Asterisk's uid and gid when root starts it: no account's (systemd's list leaves 60578 to 61183 unused), so that no
 #: other process of the machine may read its files. https://systemd.io/UIDS-GIDS/
 UID = 60906
+MACHINE_HOSTS = Path("/etc/hosts")
+MACHINE_RESOLV = Path("/etc/resolv.conf")
 ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8", "HOME": "/nonexistent"}
 
 _UNPRIVILEGED = (
@@ -33,10 +35,10 @@ _UNPRIVILEGED = (
 
 _FOREGROUND = ("-f", "-n")  #: not into the background (we did that), and no colours in its log
 
-#: $1 root to change into, or empty; $2 data directory; $3 where it is seen; $4 hosts file; then the command
+#: $1 root to change into, or empty; $2 data directory; $3 where it is seen; $4 hosts; $5 resolv.conf; then the command
 _ENTER_JAIL = """
 set -eu
-root=$1 data=$2 seen=$3 hosts=$4; shift 4
+root=$1 data=$2 seen=$3 hosts=$4 resolv=$5; shift 5
 if [ -n "$root" ]; then
   mount --bind "$root" "$root"
   mount -t tmpfs -o nosuid,noexec,size=64k,mode=755 tmpfs "$root/dev"
@@ -45,7 +47,7 @@ if [ -n "$root" ]; then
   done
   mount --rbind /proc "$root/proc"
   mount -t tmpfs -o nosuid,nodev,noexec,size=64m,mode=1777 tmpfs "$root/tmp"
-  [ ! -e /etc/resolv.conf ] || mount --bind "$(readlink -f /etc/resolv.conf)" "$root/etc/resolv.conf"
+  mount --bind "$resolv" "$root/etc/resolv.conf"
   [ ! -e /etc/localtime ] || mount --bind "$(readlink -f /etc/localtime)" "$root/etc/localtime"
 fi
 mount --bind "$hosts" "$root/etc/hosts"
@@ -72,7 +74,7 @@ class Way:
 
 
 def choose(asterisk: Asterisk, layout: Layout, progress: Progress) -> Way:
-    """The best way that this machine allows. `layout.hosts` must be there. Raises SetupError when there is none."""
+    """The best way that this machine allows. After `write_names`. Raises SetupError when there is none."""
     if os.geteuid() == 0:
         jail = _jail(asterisk, layout)
         if _allowed(jail):
@@ -80,6 +82,28 @@ def choose(asterisk: Asterisk, layout: Layout, progress: Progress) -> Way:
         progress("This machine refuses mount namespaces: Asterisk runs as an unprivileged user without one")
     _warn_of_slow_own_name(progress)
     return _unprivileged(asterisk, layout) if os.geteuid() == 0 else _as_user(asterisk, layout)
+
+
+def write_names(layout: Layout) -> None:
+    """The machine's hosts and resolv.conf for a PBX that has a root of its own; for one that runs, too.
+
+    In place: the PBX sees the files themselves, and never one that took their place. The machine's own are no good for
+    that: who looks after them (systemd-resolved, dhclient) puts another one there each time. Raises OSError.
+    """
+    machine = MACHINE_HOSTS.read_text() if MACHINE_HOSTS.exists() else "127.0.0.1 localhost\n"
+    _rewrite(layout.hosts, hosts(machine, socket.gethostname()).encode())
+    _rewrite(layout.resolv, MACHINE_RESOLV.read_bytes() if MACHINE_RESOLV.exists() else b"")
+
+
+def _rewrite(file: Path, content: bytes) -> None:
+    """Without an instant at which it is empty."""
+    descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o644)
+    with os.fdopen(descriptor, "r+b") as opened:
+        os.fchmod(descriptor, 0o644)
+        if opened.read() != content:
+            opened.seek(0)
+            opened.write(content)
+            opened.truncate()
 
 
 def hosts(machine: str, name: str) -> str:
@@ -96,7 +120,7 @@ def _jail(asterisk: Asterisk, layout: Layout) -> Way:
     seen = Path("/ecoute" if asterisk.root else "/mnt")
     inside = _moved(asterisk, Path("/"))
     enter = ("unshare", "--mount", "--propagation", "private", "sh", "-c", _ENTER_JAIL, "jail")
-    where = (str(asterisk.root or ""), str(layout.data), str(seen), str(layout.hosts))
+    where = (str(asterisk.root or ""), str(layout.data), str(seen), str(layout.hosts), str(layout.resolv))
     run = (*_UNPRIVILEGED, str(inside.binary), "-C", str(seen / "etc/asterisk.conf"), *_FOREGROUND)
     return Way((*enter, *where, *run), seen, inside.modules, inside.share, UID)
 

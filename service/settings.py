@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+from contextlib import suppress
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -118,10 +119,7 @@ class Http(_Section):
     def _certificate_with_key(self) -> Self:
         if (self.certificate is None) != (self.private_key is None):
             raise ValueError("certificate and private_key go together")
-        for file in (self.certificate, self.private_key):
-            if file is not None and not file.is_file():
-                raise ValueError(f"there is no file {file}")
-        return self
+        return self  # whether the files are there is the pages' business and the TLS port's: the PBX starts without
 
 
 class Accounts(_Section):
@@ -317,6 +315,10 @@ def load(file: Path | None) -> Settings:
             values = TomlConfigSettingsSource(Settings, toml_file=file)() if file.is_file() else {}
         except ValueError as error:  # not TOML
             raise SettingsError(f"{file}: {error}") from None
+        except OSError as error:
+            raise SettingsError(
+                f"{file}: it cannot be read ({error.strerror}); its owner must be who runs this"
+            ) from None
         if not file.is_file():
             raise SettingsError(f"{file}: there is no such settings file")
     _refuse_unknown_variables()
@@ -324,6 +326,23 @@ def load(file: Path | None) -> Settings:
         return Settings(**values)
     except ValidationError as error:
         raise SettingsError(_one_line(error, file)) from None
+    except ValueError as error:  # of pydantic-settings: a whole section in one variable; without the value, a secret
+        raise SettingsError(f'environment: {error}: it is no JSON, like ECOUTE_PBX=\'[{{"id": "pbx1"}}]\'') from None
+
+
+_DATA_DIR = re.compile(r"""^[^#\n]*\bdata_dir\s*=\s*(["'])(.+?)\1""", re.MULTILINE)
+
+
+def data_dir(file: Path | None) -> Path:
+    """`store.data_dir` by what can be read of `file` and the environment, whatever else is wrong in them."""
+    variable = f"{ENVIRONMENT_PREFIX}STORE__DATA_DIR"
+    if named := next((value for name, value in os.environ.items() if name.upper() == variable), ""):
+        return Path(named)
+    said = None
+    if file is not None:
+        with suppress(OSError):  # that is what is wrong, then
+            said = _DATA_DIR.search(file.read_text(errors="replace"))
+    return Path(said[2]) if said else Store().data_dir
 
 
 def _refuse_unknown_variables() -> None:

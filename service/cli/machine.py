@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from ipaddress import ip_address
@@ -13,7 +13,7 @@ from pathlib import Path
 from pbx import install, ports, process, prompts, requirements, site
 from pbx.carrier import CarrierNames
 from pbx.console import ConsoleError
-from pbx.errors import SetupError
+from pbx.errors import START_AGAIN, SetupError
 from pbx.layout import Layout, cache_dir
 from pbx.process import RunningPbx
 from service.cli import certificate
@@ -37,7 +37,8 @@ def start(settings: Settings, pbx: Pbx, progress: Progress) -> RunningPbx:
 
     Nothing here needs the store, a key or a page: callers are answered whatever is wrong with those (law 4). The
     centres' queues stay as the service wrote them last; it brings them up to date when it is there.
-    Raises SetupError; where one that runs has other ports, too, since the service would look for ports in vain.
+    What the settings say of this PBX and cannot be is told, and it starts as it did last. Raises SetupError; where one
+    that runs has other ports, too, since the service would look for ports in vain.
     """
     layout = Layout.of(settings.store.data_dir, pbx.id)
     running = process.find(layout)
@@ -48,9 +49,36 @@ def start(settings: Settings, pbx: Pbx, progress: Progress) -> RunningPbx:
         _tell_what_waits(layout, wanted, progress)
         return running
     asterisk = prepare(progress)
-    site.write(site_of(settings, pbx), layout)
+    wanted = site_of(settings, pbx)
+    try:
+        site.write(wanted, layout)
+    except SetupError as error:
+        if not layout.site.exists():
+            raise
+        progress(f"{error.sentence} {error.mend} Until then the PBX {pbx.id} has the settings of its last start")
+    else:
+        _tell_what_lacks(wanted, progress)
     prompts.install(cache_dir(os.environ), layout, progress)
     return process.start(asterisk, layout, progress)
+
+
+def start_as_it_was(layout: Layout, progress: Progress) -> RunningPbx:
+    """The one that runs; else started with the files of its last start, which are there. Raises SetupError."""
+    return process.find(layout) or process.start(prepare(progress), layout, progress)
+
+
+def _tell_what_lacks(wanted: site.SiteConfig, progress: Progress) -> None:
+    """What browsers' phones will miss; telephones do not."""
+    for file in (wanted.certificate, wanted.private_key):
+        if wanted.tls_port and file is not None and not os.access(file, os.R_OK):
+            progress(
+                f"{file} cannot be read: the PBX goes on with the copy that it has. Put it back before that expires"
+            )
+    if wanted.external_address and not wanted.own_address and ip_address(wanted.bind).is_unspecified:
+        progress(
+            "This machine has no network yet, so browsers elsewhere are not told where the PBX's audio is "
+            f"(external_address) and hear nothing. Once it has one, when no call runs, {START_AGAIN}"
+        )
 
 
 def _tell_what_waits(layout: Layout, wanted: site.SiteConfig, progress: Progress) -> None:
@@ -58,7 +86,7 @@ def _tell_what_waits(layout: Layout, wanted: site.SiteConfig, progress: Progress
     for name, body in site.generated(wanted).items():
         file = layout.generated / name
         if not file.exists() or not file.read_text().endswith(body):
-            progress("Settings of the PBX have changed: they take effect after `make down` and `make run`")
+            progress(f"Settings of the PBX have changed. For them to take effect, {START_AGAIN}: its calls end first")
             return
 
 
@@ -91,29 +119,42 @@ def kept_running(settings: Settings, progress: Progress) -> Iterator[None]:
 
 
 @contextmanager
-def carriers_known(settings: Settings, progress: Progress) -> Iterator[None]:
-    """A carrier's host name that a PBX could not look up when it started is looked up again meanwhile."""
-    names = {pbx.id: CarrierNames(_to_whoever_reads(progress)) for pbx in settings.pbx}
+def carriers_known(layouts: Mapping[str, Layout], progress: Progress) -> Iterator[None]:
+    """A carrier's host name that a PBX could not look up when it started is looked up again meanwhile.
+
+    `layouts`: by the PBX's id.
+    """
+    tell = _to_whoever_reads(progress)
+    names = {name: CarrierNames(tell) for name in layouts}
+    told: set[str] = set()
 
     def look() -> float:
-        for name, pbx in running(settings).items():
-            with suppress(OSError, ConsoleError):  # it goes away, or does not answer now: others tell of that
+        for name, pbx in found(layouts).items():
+            try:
                 names[name].look(pbx)
+            except (FileNotFoundError, ConsoleError):  # it goes away, or does not answer now: others tell of that
+                continue
+            except Exception as error:  # told once; a name that comes back later is not to find nobody looking
+                why = f"{type(error).__name__}: {error}"
+                if why not in told:
+                    tell(f"The carrier's names of the PBX {name} cannot be looked up ({why}). It is tried again")
+                told.add(why)
         return _NAMES_SECONDS
 
-    with _repeated("carrier-names", look):  # apart from the other watch: a DNS that is away answers slowly
+    # apart from the other watch, and not waited for at the end: a DNS that is away answers slowly
+    with _repeated("carrier-names", look, patience=1.0):
         yield
 
 
 @contextmanager
-def _repeated(name: str, step: Callable[[], float]) -> Iterator[None]:
-    """`step` again and again in a thread; it returns after how many seconds."""
+def _repeated(name: str, step: Callable[[], float], patience: float | None = None) -> Iterator[None]:
+    """`step` again and again in a thread; it returns after how many seconds. `patience`: for the last one to end."""
     over = threading.Event()
 
     def run() -> None:
-        patience = _LOOK_SECONDS
-        while not over.wait(patience):
-            patience = step()
+        pause = _LOOK_SECONDS
+        while not over.wait(pause):
+            pause = step()
 
     watching = threading.Thread(target=run, name=name, daemon=True)
     watching.start()
@@ -121,7 +162,7 @@ def _repeated(name: str, step: Callable[[], float]) -> Iterator[None]:
         yield
     finally:
         over.set()
-        watching.join()
+        watching.join(patience)
 
 
 def _to_whoever_reads(progress: Progress) -> Progress:
@@ -136,10 +177,26 @@ def _died(layout: Layout) -> bool:
     return process.find(layout) is None and not process.stopped_on_purpose(layout)
 
 
+def layouts(settings: Settings) -> dict[str, Layout]:
+    """Where the PBXs of these settings have their files on this machine, by id."""
+    return {pbx.id: Layout.of(settings.store.data_dir, pbx.id) for pbx in settings.pbx}
+
+
+def started_before(data_dir: Path) -> dict[str, Layout]:
+    """Where the PBXs that were started here before have theirs, by id."""
+    found = [Layout.of(data_dir, folder.name) for folder in sorted((data_dir / "pbx").glob("*"))]
+    return {layout.data.name: layout for layout in found if layout.site.exists()}
+
+
+def found(layouts: Mapping[str, Layout]) -> dict[str, RunningPbx]:
+    """Those that run, by id."""
+    looked = {name: process.find(layout) for name, layout in layouts.items()}
+    return {name: pbx for name, pbx in looked.items() if pbx is not None}
+
+
 def running(settings: Settings) -> dict[str, RunningPbx]:
     """The PBXs of these settings that run on this machine, by id."""
-    found = {pbx.id: process.find(Layout.of(settings.store.data_dir, pbx.id)) for pbx in settings.pbx}
-    return {name: pbx for name, pbx in found.items() if pbx is not None}
+    return found(layouts(settings))
 
 
 def site_of(settings: Settings, pbx: Pbx, centres: tuple[str, ...] | None = None) -> site.SiteConfig:

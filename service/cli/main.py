@@ -18,7 +18,7 @@ from rich.table import Table
 from pbx.errors import SetupError
 from pbx.no_cap import Layer
 from service.cli.recordings import RecordAmi, replay
-from service.settings import Settings, SettingsError, load
+from service.settings import Settings, SettingsError, data_dir, load
 
 if TYPE_CHECKING:
     from service.store.rotation import Status
@@ -62,9 +62,13 @@ def main() -> None:
 
 def settings_of(config: Path | None) -> Settings:
     """Of the file named, of ECOUTE_CONFIG, or of ecoute.toml in this directory."""
+    return load(_file(config))
+
+
+def _file(config: Path | None) -> Path | None:
     named = config or (Path(os.environ["ECOUTE_CONFIG"]) if "ECOUTE_CONFIG" in os.environ else None)
     default = Path("ecoute.toml")
-    return load(named or (default if default.is_file() else None))
+    return named or (default if default.is_file() else None)
 
 
 def progress(step: str) -> None:
@@ -90,7 +94,11 @@ def up(
     from service.cli import keeper
     from service.cli import up as start
 
-    settings = settings_of(config)
+    try:
+        settings = settings_of(config)
+    except SettingsError as error:
+        start.callers_first(data_dir(_file(config)), error, progress)
+        raise
     settings = start.for_lan(settings) if lan else settings
     with start.own_data_directory(settings):
         keeper.keep(progress)
@@ -209,7 +217,12 @@ def pbx_run(
     """Start the PBX, or those named of several, and stay until they end; when asked to stop, calls end first."""
     from service.cli import up as start
 
-    start.pbx_alone(settings_of(config), ids or [], progress)
+    try:
+        settings = settings_of(config)
+    except SettingsError as error:
+        start.pbx_as_it_was(data_dir(_file(config)), ids or [], error, progress)
+    else:
+        start.pbx_alone(settings, ids or [], progress)
 
 
 @listeners.command("list")

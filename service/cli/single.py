@@ -34,18 +34,25 @@ def only_service(data_dir: Path) -> Iterator[None]:
         yield
 
 
-def stop_service(data_dir: Path) -> bool:
-    """Asks the service of the data directory to stop. False where none runs."""
+def stop_service(data_dir: Path) -> int:
+    """Asks the service of the data directory to stop. The number of its process; 0 where none runs."""
     path = _lock_file(data_dir)
     if not path.exists():
-        return False
+        return 0
     with path.open("a+") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            os.kill(int(path.read_text()), signal.SIGTERM)
-            return True
-    return False
+            process = int(path.read_text())
+            os.kill(process, signal.SIGTERM)
+            return process
+    return 0
+
+
+def until_service_stopped(data_dir: Path) -> None:
+    """Returns once the data directory is nobody's: the kernel gives the lock to who waits for it."""
+    with _lock_file(data_dir).open("a+") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
 
 
 def _lock_file(data_dir: Path) -> Path:

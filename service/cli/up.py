@@ -4,29 +4,36 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Callable, Iterator, Sequence
+import ssl
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from ipaddress import IPv4Network
 from pathlib import Path
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 import uvloop
 from rich.console import Console
 from rich.table import Table
 
-from pbx import ports
+from pbx import ports, process
 from pbx.errors import SetupError
+from pbx.layout import Layout
 from pbx.process import RunningPbx
 from service import app as service
 from service import log
 from service.cli import certificate, down, keeper, machine, people
 from service.cli.single import only_service
-from service.settings import Pbx, Settings, Trunk
+from service.settings import Http, Pbx, Settings, SettingsError, Trunk
 
 Progress = Callable[[str], None]
+T = TypeVar("T")
 
 
 _ASKED_TO_STOP = (signal.SIGTERM, signal.SIGINT)
+_MAY_PASS = {"store-unreachable"}  #: errors that are over without anybody's hand on this machine
+_RETRY_SECONDS = 5.0
 _GOES_ON = "The PBX and its calls go on; `make down` (.venv/bin/ecoute down) lets them end and stops it."
 
 
@@ -37,11 +44,10 @@ def up(settings: Settings, *, sample: bool, out: Console, progress: Progress, re
     """
     log.configure()
     _make_data_directory(settings)
-    for pbx in settings.pbx:
-        machine.start(settings, pbx, progress)
-    with machine.kept_running(settings, progress), machine.carriers_known(settings, progress):
+    _start_pbxs(settings, progress)
+    with machine.kept_running(settings, progress), machine.carriers_known(machine.layouts(settings), progress):
         try:
-            _begin(settings, progress)
+            _begin_once_the_store_answers(settings, progress)
             if sample:  # shown as soon as they exist: whatever fails afterwards, nobody is locked out
                 asyncio.run(people.seed_centres(settings))
                 _show(asyncio.run(people.create_sample_people(settings)), out)
@@ -51,6 +57,40 @@ def up(settings: Settings, *, sample: bool, out: Console, progress: Progress, re
         _say_recorded(record_ami, progress)
         uvloop.run(service.serve(settings, _ready(lambda: _welcome(settings, out)), record_ami=record_ami))
     out.print(f"The service has stopped. {_GOES_ON if machine.running(settings) else ''}", soft_wrap=True)
+
+
+def _start_pbxs(settings: Settings, progress: Progress) -> None:
+    """All that can; `kept_running` tries the others. Raises SetupError where none runs, or one on other ports."""
+    failed: SetupError | None = None
+    for pbx in settings.pbx:
+        try:
+            machine.start(settings, pbx, progress)
+        except SetupError as error:
+            if error.id == "pbx-runs-on-other-ports":  # the service would look for it in vain
+                raise
+            failed = failed or error
+            progress(f"The PBX {pbx.id} does not start: {error.sentence} {error.mend}")
+            Layout.of(settings.store.data_dir, pbx.id).stopped.unlink(missing_ok=True)  # somebody wants it to run
+    if failed and not machine.running(settings):
+        raise failed
+
+
+def _begin_once_the_store_answers(settings: Settings, progress: Progress) -> None:
+    """Meanwhile the PBXs are kept running. Raises SetupError of what does not get better by waiting."""
+    tell = progress
+    while True:
+        try:
+            return _begin(settings, tell)
+        except SetupError as error:
+            if error.id not in _MAY_PASS:
+                raise
+            tell(f"{error.sentence} {error.mend} It is tried again every {_RETRY_SECONDS:g} s. {_GOES_ON}")
+        tell = _said_before
+        time.sleep(_RETRY_SECONDS)
+
+
+def _said_before(_: str) -> None:
+    """What is told once."""
 
 
 def serve(settings: Settings, ready: Callable[[], None], progress: Progress, *, record_ami: Path | None = None) -> None:
@@ -84,10 +124,25 @@ def own_data_directory(settings: Settings) -> Iterator[None]:
 
 
 def _begin(settings: Settings, progress: Progress) -> None:
-    """The pages' port is free, the store is prepared."""
+    """The pages' certificate and port can be had, the store is prepared."""
     log.configure()
+    _refuse_unusable_certificate(settings.http)
     ports.refuse_taken([ports.Port("tcp", settings.http.host, settings.http.port, "http.port")])
     prepare(settings, progress)
+
+
+def _refuse_unusable_certificate(http: Http) -> None:
+    if http.certificate is None:
+        return
+    try:
+        ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(http.certificate, http.private_key)
+    except OSError as error:  # of TLS, too: ssl.SSLError is one
+        raise SetupError(
+            "certificate-unusable",
+            f"The pages' certificate {http.certificate} with {http.private_key} cannot be used: "
+            f"{error.strerror or error}.",
+            "Set http.certificate and http.private_key in ecoute.toml to two files (PEM) that belong together.",
+        ) from error
 
 
 def prepare(settings: Settings, progress: Progress) -> None:
@@ -116,13 +171,78 @@ def pbx_alone(settings: Settings, names: Sequence[str], progress: Progress) -> N
     """
     chosen = _chosen(settings, names)
     _make_data_directory(settings)
-    started: list[RunningPbx] = [machine.start(settings, pbx, progress) for pbx in chosen]
+    started = _each(chosen, lambda pbx: _started_or_running(settings, pbx, progress))
+    service_too = None if names else settings.store.data_dir  # it may have other PBXs, and goes on with them
+    _stay({pbx.layout.data.name: pbx.layout for pbx in started}, started, service_too, progress)
+
+
+def pbx_as_it_was(data_dir: Path, names: Sequence[str], wrong: SettingsError, progress: Progress) -> None:
+    """`pbx_alone` where the settings are wrong: with the files of the last start, since callers wait (law 4).
+
+    Raises `wrong` where a PBX was never started here.
+    """
+    before = machine.started_before(data_dir)
+    if not before or not before.keys() >= set(names):
+        raise wrong
+    chosen = {name: before[name] for name in names} or before
+    started = _start_as_they_were(chosen, wrong, progress)
+    _stay(chosen, started, None if names else data_dir, progress)
+
+
+def callers_first(data_dir: Path, wrong: SettingsError, progress: Progress) -> None:
+    """`up` where the settings are wrong: PBXs that nobody stopped on purpose run as before. The service does not."""
+    before = machine.started_before(data_dir)
+    wanted = {name: layout for name, layout in before.items() if not process.stopped_on_purpose(layout)}
+    if wanted:
+        _start_as_they_were(wanted, wrong, progress)
+        progress(f"The service does not start. {_GOES_ON}")
+
+
+def _start_as_they_were(layouts: Mapping[str, Layout], wrong: SettingsError, progress: Progress) -> list[RunningPbx]:
+    progress(f"WRONG SETTINGS: {wrong}. Mend them. The PBX answers callers with the settings of its last start")
+    return _each(layouts.values(), lambda layout: machine.start_as_it_was(layout, progress))
+
+
+def _each(those: Iterable[T], start: Callable[[T], RunningPbx]) -> list[RunningPbx]:
+    """All are tried, so that none waits for another's mend; then the first SetupError is raised."""
+    started: list[RunningPbx] = []
+    failed: SetupError | None = None
+    for one in those:
+        try:
+            started.append(start(one))
+        except SetupError as error:
+            failed = failed or error
+    if failed:
+        raise failed
+    return started
+
+
+def _started_or_running(settings: Settings, pbx: Pbx, progress: Progress) -> RunningPbx:
+    """One that runs is looked after whatever the settings say by now: asked to stop, its calls are to end first."""
+    try:
+        return machine.start(settings, pbx, progress)
+    except SetupError as error:
+        running = machine.running(settings).get(pbx.id)
+        if running is None:
+            raise
+        progress(f"{error.sentence} {error.mend} Until then it goes on as it was started")
+        return running
+
+
+def _stay(
+    layouts: Mapping[str, Layout], started: Sequence[RunningPbx], service_too: Path | None, progress: Progress
+) -> None:
+    """Until these PBXs end. `service_too`: data directory of the service that is asked to stop after them."""
     signal.pthread_sigmask(signal.SIG_BLOCK, _ASKED_TO_STOP)  # for the threads that begin below, too
-    progress(f"Running: {', '.join(pbx.id for pbx in chosen)}. Ctrl-C lets calls end, then stops")
-    here = settings.model_copy(update={"pbx": chosen})
-    stop = down.stop_pbxs if names else down.down  # the service may have other PBXs, and goes on with them
-    with machine.carriers_known(here, progress):
-        _wait_for_their_end(started, lambda: stop(here, progress), progress)
+    progress(f"Running: {', '.join(layouts)}. Ctrl-C lets calls end, then stops")
+
+    def stop() -> None:
+        down.stop_pbxs(layouts, progress)
+        if service_too is not None:
+            down.ask_service(service_too, progress)
+
+    with machine.carriers_known(layouts, progress):
+        _wait_for_their_end(started, stop, progress)
 
 
 def _wait_for_their_end(started: Sequence[RunningPbx], stop: Callable[[], None], progress: Progress) -> None:

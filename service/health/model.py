@@ -87,7 +87,8 @@ DEFINITIONS: Final[Mapping[AlarmId, Definition]] = {
         "the PBX's id",
         "This PBX refuses the service's account. It is tried again every minute.",
         "Put the right `secrets.json` back into the PBX's directory: it is read again before each try. "
-        "Or `ecoute down` (calls end first), then `ecoute up`: the PBX starts with the secrets of that file.",
+        "Or stop the PBX and start it again the way it is started here (`ecoute down`, then `ecoute up`; with systemd "
+        "or in containers: docs/systemd.md): its calls end first, and it starts with the secrets of that file.",
         unready=True,
     ),
     AlarmId.DATABASE_NOT_STORING: Definition(

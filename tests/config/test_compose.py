@@ -91,3 +91,8 @@ def compose_settings(monkeypatch: pytest.MonkeyPatch) -> Settings:
     for key, value in OURS["pbx"]["environment"].items():
         monkeypatch.setenv(key, re.sub(r"\$\{\w+:-(.*?)\}", r"\1", str(value)))
     return load(None)
+
+
+def test_without_a_carrier_no_centre_is_telephoned(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The PBX would telephone itself, and the caller be led back to where they came from."""
+    assert compose_settings(monkeypatch).pbx[0].trunk.server == ""

@@ -5,9 +5,11 @@ from __future__ import annotations
 import ssl
 from pathlib import Path
 
+import pytest
 from cryptography import x509
 
-from pbx import site
+from pbx import process, prompts, site
+from pbx.layout import Layout
 from service.cli import certificate, machine, up
 from service.http.options import own_origins
 from service.settings import Settings, Store
@@ -56,11 +58,32 @@ def test_the_samples_line_can_be_rung_from_the_same_network_and_telephones_nobod
     assert "OUTBOUND_ENDPOINT = \n" in files["globals.conf"]
 
 
-def test_a_pbx_on_all_addresses_knows_its_own(tmp_path: Path) -> None:
+def test_a_pbx_on_all_addresses_knows_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = lan(tmp_path)
-    own = machine.site_of(settings, settings.pbx[0]).own_address
-    assert own in {"", certificate.own_addresses()[0]}
+    for addresses, own in ((("192.0.2.9", "pc", "127.0.0.1"), "192.0.2.9"), (("pc", "127.0.0.1"), "")):
+        monkeypatch.setattr(certificate, "own_addresses", lambda known=addresses: known)
+        assert machine.site_of(settings, settings.pbx[0]).own_address == own
     inside = settings.pbx[0].model_copy(update={"bind": "192.0.2.77"})
     assert machine.site_of(settings, inside).own_address == "192.0.2.77"
     alone = settings.pbx[0].model_copy(update={"bind": "127.0.0.1"})
     assert machine.site_of(settings, alone).own_address == ""
+
+
+def test_a_pbx_behind_a_translator_without_a_network_yet_is_told_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a power cut: browsers elsewhere would hear nothing, and nobody would know why."""
+    settings, said = lan(tmp_path), list[str]()
+    outside = settings.pbx[0].model_copy(update={"external_address": "203.0.113.7"})
+    started: list[Layout] = []
+    monkeypatch.setattr(machine, "prepare", lambda _: None)
+    monkeypatch.setattr(prompts, "install", lambda *_: None)
+    monkeypatch.setattr(process, "start", lambda _, layout, __: started.append(layout))
+    monkeypatch.setattr(certificate, "own_addresses", lambda: ("localhost", "127.0.0.1"))
+    machine.start(settings, outside, said.append)
+    assert any("no network yet" in line for line in said)
+    assert started, "telephones are answered all the same"
+    monkeypatch.setattr(certificate, "own_addresses", lambda: ("192.0.2.77", "127.0.0.1"))
+    said.clear()
+    machine.start(settings, outside, said.append)
+    assert said == []

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from service.settings import SettingsError, load
+from service.settings import SettingsError, data_dir, load
 
 
 @pytest.mark.parametrize(
@@ -25,7 +25,7 @@ from service.settings import SettingsError, load
         ('[line]\nhours = ["mon 24:30-24:59"]', "expected opening hours like 'mon-fri 09:00-19:00'"),
         ("[line]\nnumbers = {}", "line.numbers"),
         ('[store]\nurl = "foo"', "expected postgresql+asyncpg://"),
-        ('[http]\ncertificate = "none.crt"\nprivate_key = "none.key"', "there is no file none.crt"),
+        ('[http]\ncertificate = "none.crt"', "certificate and private_key go together"),
         ('[[pbx]]\nbind = "abc"', "pbx.0.bind"),
         ("[[pbx]]\n[pbx.trunk]\naddresses = []", "needs addresses"),
         ("[http", "ecoute.toml"),
@@ -97,3 +97,37 @@ def test_a_key_of_one_pbx_in_the_environment_is_told_how_to_be_said(monkeypatch:
     monkeypatch.setenv("ECOUTE_PBX__SIP_PORT", "5070")
     with pytest.raises(SettingsError, match="ECOUTE_PBX__SIP_PORT: there may be several PBXs; say ECOUTE_PBX="):
         load(None)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['[store]\ndata_dir = "there"\n[http', 'store.data_dir = "there"\nprt = 1', "store = { data_dir = 'there' }"],
+)
+def test_the_data_directory_is_found_whatever_else_is_wrong(tmp_path: Path, text: str) -> None:
+    """A PBX that was started there before is started again."""
+    file = tmp_path / "ecoute.toml"
+    file.write_text(text)
+    assert data_dir(file) == Path("there")
+    file.write_text("# data_dir = 'elsewhere'\n")
+    assert data_dir(file) == data_dir(None) == Path("var")
+
+
+def test_the_environment_s_data_directory_comes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ECOUTE_STORE__DATA_DIR", "here")
+    file = tmp_path / "ecoute.toml"
+    file.write_text('[store]\ndata_dir = "there"')
+    assert data_dir(file) == Path("here")
+
+
+def test_a_variable_that_is_no_json_is_one_line_without_its_value(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ECOUTE_PBX", '[{"trunk": {"password": "very secret"}')
+    with pytest.raises(SettingsError, match=r'"pbx".* no JSON') as error:
+        load(None)
+    assert "very secret" not in str(error.value)
+
+
+def test_a_file_that_cannot_be_read_is_one_line() -> None:
+    unreadable = Path("/proc/self/mem")
+    with pytest.raises(SettingsError, match="/proc/self/mem: it cannot be read"):
+        load(unreadable)
+    assert data_dir(unreadable) == Path("var")

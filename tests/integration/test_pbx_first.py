@@ -17,7 +17,7 @@ import pytest
 from pbx import ports, process
 from pbx.errors import SetupError
 from pbx.layout import Layout
-from service.cli import certificate, down, machine
+from service.cli import certificate, down, machine, up
 from service.settings import Http, Pbx, Settings, Store
 from tests.support.pbx import Ports, quiet, reserve_ports
 from tests.support.wait import stays, until
@@ -56,8 +56,9 @@ def settings_of(tmp_path: Path, block: Ports, *, tls_port: int = 0) -> Settings:
 
 
 def write_settings(tmp_path: Path, block: Ports, sections: str) -> None:
+    http = "" if "[http]" in sections else f"[http]\nport = {block.spare[8]}"
     (tmp_path / "ecoute.toml").write_text(
-        f"{sections}\n[[pbx]]\nid = 'pbx1'\nsip_port = {block.sip}\nhttp_port = {block.http}\n"
+        f"{sections}\n{http}\n[[pbx]]\nid = 'pbx1'\nsip_port = {block.sip}\nhttp_port = {block.http}\n"
         f"ami_port = {block.ami}\nrtp_start = {block.rtp_start}\nrtp_end = {block.rtp_end}\n"
     )
 
@@ -73,19 +74,26 @@ def ecoute(tmp_path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 @contextmanager
-def pbx_run(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[bytes], Path]]:
-    """`ecoute pbx run`, and the file of what it says."""
-    line, environment = command(tmp_path, "pbx", "run")
+def going_on(tmp_path: Path, *arguments: str) -> Iterator[tuple[subprocess.Popen[bytes], Path]]:
+    """A command that stays, and the file of what it says."""
+    line, environment = command(tmp_path, *arguments)
     said = tmp_path / "said"
     with said.open("wb") as file:
-        alone = subprocess.Popen(line, cwd=tmp_path, env=environment, stdout=file, stderr=file)
+        running = subprocess.Popen(line, cwd=tmp_path, env=environment, stdout=file, stderr=file)
     try:
+        yield running, said
+    finally:
+        running.kill()
+        running.wait()
+
+
+@contextmanager
+def pbx_run(tmp_path: Path, *names: str) -> Iterator[tuple[subprocess.Popen[bytes], Path]]:
+    """`ecoute pbx run`, and the file of what it says, once the PBX runs."""
+    with going_on(tmp_path, "pbx", "run", *names) as (alone, said):
         until(lambda: alone.poll() is not None or b"Running: pbx1" in said.read_bytes(), "the PBX runs", 60)
         assert alone.poll() is None, said.read_text()
         yield alone, said
-    finally:
-        alone.kill()
-        alone.wait()
 
 
 AWAY = "[store]\nurl = 'postgresql+asyncpg://ecoute@127.0.0.1:1/ecoute'"
@@ -93,12 +101,37 @@ AWAY = "[store]\nurl = 'postgresql+asyncpg://ecoute@127.0.0.1:1/ecoute'"
 
 def test_without_its_database_the_line_answers_all_the_same(tmp_path: Path, block: Ports, layout: Layout) -> None:
     write_settings(tmp_path, block, AWAY)
-    done = ecoute(tmp_path, "up")
-    assert done.returncode == 1
-    assert "cannot be used" in done.stderr
-    assert "The service does not start. The PBX and its calls go on" in done.stdout
-    assert process.find(layout), "callers are queued and answered"
-    assert layout.centre_queues.read_text() == CENTRE, "overflow follows the last routes that were synchronised"
+    with going_on(tmp_path, "up") as (up, said):
+        until(lambda: "cannot be used" in said.read_text(), "what is wrong is told", 60)
+        running = process.find(layout)
+        assert running, "callers are queued and answered"
+        assert layout.centre_queues.read_text() == CENTRE, "overflow follows the last routes that were synchronised"
+        running.kill()
+        until(lambda: process.find(layout), "it is kept running", 30)
+        assert up.poll() is None
+
+
+def test_once_its_database_is_there_the_service_starts(
+    tmp_path: Path, block: Ports, layout: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(up, "_RETRY_SECONDS", 0.1)
+    later = tmp_path / "mounted later"
+    settings = settings_of(tmp_path, block).model_copy(
+        update={
+            "store": Store(data_dir=tmp_path / "var", url=f"sqlite+aiosqlite:///{later}/ecoute.db"),
+            "http": Http(port=block.spare[8]),
+        }
+    )
+    said: list[str] = []
+
+    def tell(step: str) -> None:
+        said.append(step)
+        if "cannot be used" in step:
+            later.mkdir()
+
+    up._begin_once_the_store_answers(settings, tell)
+    assert (later / "ecoute.db").is_file()
+    assert sum("It is tried again" in line for line in said) == 1
 
 
 def test_a_pbx_alone_does_not_ask_for_the_database(tmp_path: Path, block: Ports, layout: Layout) -> None:
@@ -149,7 +182,7 @@ def test_a_pbx_that_came_up_deaf_after_a_crash_is_tried_until_it_hears(
         until(lambda: not ports.Port("tcp", "127.0.0.1", block.tls, "").free(), "it hears again", 30)
         again = until(lambda: process.find(layout), "it runs")
         until(lambda: "active channel" in again.console("core show channels count"), "it has booted")
-        down.stop_pbxs(settings, quiet)
+        down.stop_pbxs(machine.layouts(settings), quiet)
         assert not again.alive()
         stays(lambda: process.find(layout) is None, "stopped on purpose, it stays stopped", 2)
 
