@@ -194,6 +194,7 @@ def _wire(
         layout.journal,
         live=lambda: live_calls(link.state),
         announce=service.announcer.recorded,
+        ending=service.announcer.ending,
         remember=link.state.remember_token,
     )
     phones = Phones(store, keyring, link, layout, in_call=live.world.accounts_in_call)
@@ -215,6 +216,7 @@ def _wire(
     live.recorders[pbx.id] = recorder.writing_ended
     service.departures.phones.append(phones)
     drift = DriftWatch(store, live, link, layout, keys=keys, provisioning=provisioning, wishes=service.wishes)
+    live.forget_wrapups.append(drift.forget_wrapup)
     return PbxParts(
         link,
         pump,

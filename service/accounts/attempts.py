@@ -5,6 +5,8 @@ Attempts of the same instant are counted one after the other, on both databases,
 
 from __future__ import annotations
 
+import math
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from ipaddress import ip_network
 from typing import Final
@@ -40,6 +42,11 @@ _SITE_BITS: Final = 64
 _LOCK: Final = 5_170_533_134  # any number of our own
 
 
+def name_index(keyring: Keyring, name: str) -> str:
+    """What attempts to sign in with a name are counted under. `name`: folded."""
+    return keyring.attempt_index(f"name:{name}")
+
+
 def counted_as(address: str) -> str:
     """What an address is counted as: a site has a /64 of IPv6 at least, and may change within it at will."""
     parsed = parsed_address(address)
@@ -57,17 +64,11 @@ async def count(
     No guesses of others lock it out, neither from many addresses nor from its own: a house has one for all.
     """
     since = await _begin(session, at)
-    too_often = await queries.failures(
-        session, since, username_index=name_index, address_index=source_index
-    ) >= LIMIT_PAIR or (
-        not their_browser
-        and (
-            await queries.failures(session, since, username_index=name_index) >= LIMIT_NAME
-            or await queries.failures(session, since, address_index=source_index) >= LIMIT_ADDRESS
-        )
-    )
-    if too_often:
-        raise _too_often()
+    full = [await queries.failure(session, since, LIMIT_PAIR, username_index=name_index, address_index=source_index)]
+    if not their_browser:
+        full.append(await queries.failure(session, since, LIMIT_NAME, username_index=name_index))
+        full.append(await queries.failure(session, since, LIMIT_ADDRESS, address_index=source_index))
+    _let_pass(full, at)
     return await _add(session, name_index, source_index, at)
 
 
@@ -80,10 +81,10 @@ async def count_known(
     guessed: counted together with all others like it (`name_index` is theirs alone then).
     """
     since = await _begin(session, at)
-    here = await queries.failures(session, since, username_index=name_index, address_index=source_index)
-    anywhere = await queries.failures(session, since, username_index=name_index)
-    if here >= LIMIT_KNOWN or (strange and anywhere >= LIMIT_STRANGERS):
-        raise _too_often()
+    full = [await queries.failure(session, since, LIMIT_KNOWN, username_index=name_index, address_index=source_index)]
+    if strange:
+        full.append(await queries.failure(session, since, LIMIT_STRANGERS, username_index=name_index))
+    _let_pass(full, at)
     return await _add(session, name_index, source_index, at)
 
 
@@ -94,8 +95,8 @@ async def note_refused(
 
     None: nobody has this name. Takes as long, a write and a commit: names cannot be told from the time it takes.
     """
-    many = await queries.failures(session, at - WINDOW, username_index=name_index) > NOTED_MOST
-    if account_id is None or many:
+    one_more = await queries.failure(session, at - WINDOW, NOTED_MOST + 1, username_index=name_index)
+    if account_id is None or one_more is not None:
         await audit.touch_head(session)
         return
     act = Act(action=action, subject="account", subject_id=account_id)
@@ -116,9 +117,14 @@ async def _add(session: AsyncSession, name_index: str, address_index: str, at: d
     return attempt
 
 
-def _too_often() -> TooMany:
-    return TooMany(
+def _let_pass(full: Collection[datetime | None], at: datetime) -> None:
+    """`full`: of each limit that is reached, the failure that has to lapse before one more attempt passes."""
+    reached = [one for one in full if one is not None]
+    if not reached:
+        return
+    seconds = max(1, math.ceil((max(reached) + WINDOW - at).total_seconds()))
+    raise TooMany(
         "sign-in-too-often",
-        "Too many attempts: wait a quarter of an hour, or ask the administrator for a new password.",
-        details={"retry_after_seconds": int(WINDOW.total_seconds())},
+        f"Too many attempts: wait {math.ceil(seconds / 60)} min, or ask the administrator for a new password.",
+        details={"retry_after_seconds": seconds},
     )

@@ -210,20 +210,15 @@ async def sessions_of_ended_accounts(session: AsyncSession) -> Sequence[SignedIn
 
 
 async def not_to_be_rung(session: AsyncSession, account_ids: Collection[int]) -> set[int]:
-    """Which of these accounts are no longer active, or have their phone where a second step is missing.
-
-    The page there could show no caller.
+    """Which of these accounts are no longer active, have their phone where a second step is missing (the page there
+    could show no caller), or nowhere any more: its session ended, no other took it. A phone that is no page's stays.
     """
     rows = await session.scalars(select(Account.id).where(Account.id.in_(account_ids), ~Account.active))
     ended = set(rows)
     phones = await session.execute(
-        select(SignedInSession.account_id, SignedInSession.must_enrol)
-        .where(
-            SignedInSession.account_id.in_(account_ids),
-            SignedInSession.ended_at.is_(None),
-            SignedInSession.phone_asked_at.is_not(None),
-        )
-        .order_by(SignedInSession.phone_asked_at, SignedInSession.id)
+        select(SignedInSession.account_id, or_(SignedInSession.must_enrol, SignedInSession.ended_at.is_not(None)))
+        .where(SignedInSession.account_id.in_(account_ids), SignedInSession.phone_asked_at.is_not(None))
+        .order_by(SignedInSession.ended_at.is_(None), SignedInSession.phone_asked_at, SignedInSession.id)
     )
     return ended | {account_id for account_id, missing in {row[0]: row[1] for row in phones}.items() if missing}
 
@@ -367,16 +362,23 @@ async def ask_second_step(session: AsyncSession, roles: Collection[Role]) -> Seq
 # --- attempts ---------------------------------------------------------------------------------------------------------
 
 
-async def failures(
-    session: AsyncSession, since: datetime, *, username_index: str | None = None, address_index: str | None = None
-) -> int:
-    """How many sign-ins failed since then, for a name, an address, or a name from an address."""
-    statement = select(func.count()).select_from(FailedSignIn).where(FailedSignIn.at > since)
+async def failure(
+    session: AsyncSession,
+    since: datetime,
+    rank: int,
+    *,
+    username_index: str | None = None,
+    address_index: str | None = None,
+) -> datetime | None:
+    """Of the sign-ins that failed since then, for a name, an address, or a name from an address: when the `rank`-th
+    did, counted back from the newest. None: there are fewer.
+    """
+    statement = select(FailedSignIn.at).where(FailedSignIn.at > since)
     if username_index is not None:
         statement = statement.where(FailedSignIn.username_index == username_index)
     if address_index is not None:
         statement = statement.where(FailedSignIn.address_index == address_index)
-    return await session.scalar(statement) or 0
+    return await session.scalar(statement.order_by(FailedSignIn.at.desc()).offset(rank - 1).limit(1))
 
 
 async def forget_failures(session: AsyncSession, before: datetime) -> None:
@@ -384,13 +386,12 @@ async def forget_failures(session: AsyncSession, before: datetime) -> None:
     await session.execute(delete(FailedSignIn).where(FailedSignIn.at <= before))
 
 
-async def forgive(session: AsyncSession, username_index: str, address_index: str) -> None:
-    """They knew the password after all."""
-    await session.execute(
-        delete(FailedSignIn).where(
-            FailedSignIn.username_index == username_index, FailedSignIn.address_index == address_index
-        )
-    )
+async def forgive(session: AsyncSession, username_index: str, address_index: str | None = None) -> None:
+    """They knew the password after all; without `address_index`: wherever it was tried from, they have another now."""
+    forgiven = delete(FailedSignIn).where(FailedSignIn.username_index == username_index)
+    if address_index is not None:
+        forgiven = forgiven.where(FailedSignIn.address_index == address_index)
+    await session.execute(forgiven)
 
 
 async def take_back_attempt(session: AsyncSession, attempt_id: int) -> None:

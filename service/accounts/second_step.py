@@ -31,6 +31,7 @@ from service.store.engine import Store
 STEP_SECONDS: Final = 30
 _EARLIER, _LATER = -1, 1
 _RECOVERY_CODES: Final = 10
+_CODE, _RECOVERY_CODE = "code", "recovery-code"  # as what guesses are counted
 _ISSUER: Final = "Écoute"
 _BORDER: Final = 4  # quiet zone of a QR code, ISO/IEC 18004
 
@@ -124,6 +125,12 @@ async def pass_at_sign_in(
     if not right:
         raise Unauthenticated("second-step-refused", "This code does not fit, or was used already: take the next one.")
     return True
+
+
+async def forgive(session: AsyncSession, keyring: Keyring, account_id: int) -> None:
+    """Codes that were guessed: whoever did knows the password no more."""
+    for kind in (_CODE, _RECOVERY_CODE):
+        await queries.forgive(session, keyring.attempt_index(f"{kind}:{account_id}"))
 
 
 def _is_code(typed: str) -> bool:
@@ -317,7 +324,7 @@ def _context(account_id: int) -> str:
 
 def _codes_of(keyring: Keyring, account_id: int, typed: str | None) -> str:
     """Guesses of recovery codes are hopeless, and fill no place among those of codes."""
-    kind = "code" if typed is None or _is_code(typed) else "recovery-code"
+    kind = _CODE if typed is None or _is_code(typed) else _RECOVERY_CODE
     return keyring.attempt_index(f"{kind}:{account_id}")
 
 

@@ -54,7 +54,7 @@ async def sign_in(
     right; `second-step-refused`; TooMany `sign-in-too-often`.
     """
     name = folded(username)
-    name_index = keyring.attempt_index(f"name:{name}")
+    name_index = attempts.name_index(keyring, name)
     async with store.transaction() as session:
         account = await queries.account_by_username(session, name)
         theirs = None if account is None else await sessions.browser_of(session, account.id, browser_had)

@@ -10,7 +10,7 @@ from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from service.accounts import kept, passwords, queries
+from service.accounts import attempts, kept, passwords, queries, second_step
 from service.accounts.model import Account, AccountRole, SignedInSession
 from service.accounts.rights import Role
 from service.accounts.sessions import SESSION_LASTS, holder_of
@@ -87,13 +87,18 @@ async def make_account(
 
 
 async def new_password(session: AsyncSession, keyring: Keyring, *, username: str, at: datetime) -> NewAccount:
-    """Another random password; whoever was signed in with the old one no longer is. A call that goes on goes on."""
+    """Another random password; whoever was signed in with the old one no longer is. A call that goes on goes on.
+
+    What was tried with the old one is forgiven: who is told to ask for another password can sign in with it.
+    """
     account = await queries.account_by_username(session, folded(username))
     if account is None:
         raise _unknown()
     password = passwords.random_password()
     account.password_hash = await passwords.hashed(password)
     await queries.end_sessions(session, account.id, at)
+    await queries.forgive(session, attempts.name_index(keyring, account.username))
+    await second_step.forgive(session, keyring, account.id)
     act = Act(action=Action.ACCOUNT_CHANGED, subject="account", subject_id=account.id)
     await append(session, keyring, [act], account_id=None, at=at)
     return NewAccount(account_id=account.id, username=account.username, password=password)

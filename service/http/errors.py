@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sqlite3
 from typing import Any, Final, Literal, get_args
 
 import structlog
@@ -39,6 +40,9 @@ _OF_AIOHTTP: Final[dict[int, tuple[str, str]]] = {
     405: ("method-not-allowed", "This address does not take that method."),
     413: ("body-too-large", "What was sent is too large: shorten it."),
 }
+#: PostgreSQL's lock_timeout; shutting down, crashed, starting; deadlock; disk full, no memory, too many; read-only
+_SQLSTATES: Final = frozenset({"55P03", "57P01", "57P02", "57P03", "40P01", "53100", "53200", "53300", "25006"})
+_SQLITE_DAMAGED: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 CLIENT_WENT: Final = 499  #: as nginx has it: nobody waited for the answer
 
 
@@ -95,12 +99,14 @@ class ErrorBody(BaseModel):
     """`id`: stable, kebab-case. `message`: what to do next. `field`: of the body or query, where one is at fault.
 
     `faults`: of a body or query that does not fit, all of them; for pages, which say it in their own language.
+    `retry_after_seconds`: of what was asked too often, until it may be asked again.
     """
 
     id: str
     message: str
     field: str | None = None
     faults: list[Fault] | None = None
+    retry_after_seconds: float | None = None
 
 
 class ErrorOut(BaseModel):
@@ -165,10 +171,10 @@ def _from_service(error: ServiceError) -> web.Response:
 
 
 def store_is_away(error: Exception) -> bool:
-    """Whether the database does not answer now (locked, stopped, full), so that trying again makes sense."""
+    """Whether the database serves nobody now (locked, stopped, full, read-only, damaged): not this request's fault."""
     if isinstance(error, (OperationalError, InterfaceError, PoolTimeout, ConnectionError)):
         return True
-    return isinstance(error, DBAPIError) and (error.connection_invalidated or _passes(error))
+    return isinstance(error, DBAPIError) and (error.connection_invalidated or _is_of_the_store(error))
 
 
 def _store_unavailable(error: Exception) -> web.Response:
@@ -186,6 +192,7 @@ def _unforeseen(request: web.Request) -> web.Response:
     return error_response(500, "internal-error", "Something failed here: try again, and tell the administrator.")
 
 
-def _passes(error: DBAPIError) -> bool:
-    """PostgreSQL's 55P03 (lock_timeout), 57P01…03 (shutting down), 40P01 (deadlock) come as plain DBAPIError."""
-    return getattr(error.orig, "sqlstate", None) in {"55P03", "57P01", "57P02", "57P03", "40P01"}
+def _is_of_the_store(error: DBAPIError) -> bool:
+    """What comes as plain DBAPIError from PostgreSQL, and as DatabaseError from SQLite with a damaged file."""
+    damaged = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF in _SQLITE_DAMAGED  # without what extends the code
+    return damaged or getattr(error.orig, "sqlstate", None) in _SQLSTATES

@@ -76,18 +76,31 @@ class Clients:
 
     def __init__(self, options: HttpOptions) -> None:
         self._options = options
-        self._told = False
+        self._told: set[str] = set()
 
     def address(self, remote: str | None, forwarded: Sequence[str]) -> str:
-        """The client's. Behind a proxy that the settings do not name all are one; the log says so, once."""
-        if forwarded and not self._options.trusted_proxies and not self._told:
-            self._told = True
+        """The client's. Behind a proxy that the settings do not name all are one; the log says so, once.
+
+        Anybody may send the header: said once for each kind of peer, so that nobody from afar uses up a near one's.
+        """
+        peer = _whereabouts(remote)
+        if forwarded and not self._options.trusted_proxies and peer not in self._told:
+            self._told.add(peer)
             _log.warning(
-                "a sign-in came through a proxy, and http.trusted_proxies names none: all who sign in through it count "
-                "as one address, so that wrong passwords of one keep others out; name it in ecoute.toml",
+                "a sign-in says that it came through a proxy, and http.trusted_proxies names none: if the proxy is "
+                "ours, all who sign in through it count as one address, so that wrong passwords of one keep others "
+                "out; name it in ecoute.toml",
                 action="proxy-not-named",
+                peer=peer,
             )
         return client_address(remote, forwarded, self._options)
+
+
+def _whereabouts(remote: str | None) -> str:
+    parsed = parsed_address(remote or "")
+    if parsed is None or parsed.is_loopback:
+        return "this machine"
+    return "a private network" if parsed.is_private else "the internet"
 
 
 def client_address(remote: str | None, forwarded: Iterable[str], options: HttpOptions) -> str:

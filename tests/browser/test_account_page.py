@@ -19,6 +19,8 @@ from tests.support.stores import keyring, sqlite_store, sqlite_template
 
 __all__ = ["keyring", "sqlite_store", "sqlite_template"]
 
+expect.set_options(timeout=15_000)
+
 AXE = Path(__file__).parents[2] / "service" / "frontend" / "node_modules" / "axe-core" / "axe.min.js"
 
 

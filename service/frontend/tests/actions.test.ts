@@ -1,12 +1,14 @@
 /** What a click on the listener's page asks of the service and of the telephone. */
 
-import { signal } from "@preact/signals";
+import { type Signal, signal } from "@preact/signals";
 import { beforeEach, expect, test, vi } from "vitest";
+import type { NotesState } from "../src/notes/draft";
 
-const { asked, flushed, saves } = vi.hoisted(() => ({
+const { asked, flushed, saves, draft } = vi.hoisted(() => ({
   asked: [] as string[],
   flushed: [] as string[],
   saves: { now: true },
+  draft: {} as { state: Signal<NotesState> },
 }));
 
 vi.mock("../src/api/service", () => ({
@@ -17,6 +19,7 @@ vi.mock("../src/api/service", () => ({
 vi.mock("../src/app/station", () => ({
   live: { connected: signal(true) },
   notebook: {
+    of: () => draft,
     settle: async (callId: string, _connected: unknown, told: boolean) => {
       flushed.push(callId);
       return saves.now || told;
@@ -26,6 +29,7 @@ vi.mock("../src/app/station", () => ({
 vi.mock("../src/phone/microphone", () => ({}));
 vi.mock("../src/listener/mode", () => ({ callNow: signal("call-1") }));
 
+draft.state = signal<NotesState>("waiting");
 const { endWrapUp, failed, leave, takeBreak } = await import("../src/listener/actions");
 
 beforeEach(() => {
@@ -33,6 +37,7 @@ beforeEach(() => {
   flushed.length = 0;
   failed.value = null;
   saves.now = true;
+  draft.state.value = "waiting";
 });
 
 const ways = [
@@ -56,3 +61,15 @@ test.each(ways)(
     expect([asked, failed.value]).toEqual([[name], null]);
   },
 );
+
+test("notes that were saved after all are no longer said to have failed, and the next ones are told anew", async () => {
+  saves.now = false;
+  await endWrapUp();
+  expect(failed.value).toBe("notes");
+  draft.state.value = "saved";
+  expect(failed.value).toBeNull();
+  draft.state.value = "unsaved";
+  expect(failed.value).toBeNull();
+  await endWrapUp();
+  expect([asked, failed.value]).toEqual([[], "notes"]);
+});

@@ -3,29 +3,46 @@
 import { signal } from "@preact/signals";
 import { beforeEach, expect, test, vi } from "vitest";
 import { ApiError } from "../src/api/http";
+import type { PhoneCall } from "../src/phone/phone";
 
-const { asked, refusals, me } = vi.hoisted(() => ({
+const { asked, refusals, me, meanwhile } = vi.hoisted(() => ({
   asked: [] as string[],
   refusals: {} as Record<string, number>,
   me: { state: "free" },
+  meanwhile: {} as Record<string, () => void>,
 }));
 
 function say(what: string): void {
   asked.push(what);
+  meanwhile[what]?.();
   const status = refusals[what];
   if (status !== undefined) throw new ApiError("refused", status, "");
 }
 
 vi.mock("../src/api/service", () => ({ leaveQueue: async () => say("queue") }));
 vi.mock("../src/app/session", () => ({ expired: signal(false), signOut: async () => say("session") }));
-vi.mock("../src/app/station", () => ({ live: { me: { peek: () => me } } }));
+vi.mock("../src/app/station", () => ({
+  live: { me: { peek: () => me } },
+  notebook: { unsaved: signal([]) },
+  phone: { call: signal(null), registration: signal("registered") },
+  vault: { where: signal("browser") },
+}));
+vi.mock("../src/listener/actions", () => ({ busy: signal(null) }));
 
 const { leave, stillIn } = await import("../src/shell/leaving");
+const station = await import("../src/app/station");
+const { busy } = await import("../src/listener/actions");
+const RINGING: PhoneCall = { callId: null, stage: "ringing", muted: false, held: false, media: "good" };
 
 beforeEach(() => {
   asked.length = 0;
   me.state = "free";
   for (const what of Object.keys(refusals)) delete refusals[what];
+  for (const what of Object.keys(meanwhile)) delete meanwhile[what];
+  station.phone.call.value = null;
+  station.phone.registration.value = "registered";
+  busy.value = null;
+  stillIn.value = false;
 });
 
 test("the queue is left first", async () => {
@@ -47,4 +64,50 @@ test("a signing out that did not get through is told, until it does: the browser
   delete refusals["session"];
   await leave();
   expect(stillIn.value).toBe(false);
+});
+
+test("nobody is signed out of a conversation, whatever asks for it", async () => {
+  station.phone.call.value = { ...RINGING, stage: "live" };
+  await leave();
+  expect(asked).toEqual([]);
+});
+
+test("who is rung while they leave the queue stays signed in for their caller", async () => {
+  meanwhile["queue"] = () => {
+    station.phone.call.value = RINGING;
+  };
+  await leave();
+  expect(asked).toEqual(["queue"]);
+});
+
+test("a signing out that failed is no longer offered to somebody who is rung, or who takes calls again", async () => {
+  refusals["session"] = 0;
+  await leave();
+  expect(stillIn.value).toBe(true);
+  station.phone.call.value = RINGING;
+  expect(stillIn.value).toBe(false);
+  station.phone.call.value = null;
+  expect(stillIn.value).toBe(false);
+  for (const again of ["join", "resume"] as const) {
+    await leave();
+    expect(stillIn.value).toBe(true);
+    busy.value = again;
+    expect(stillIn.value).toBe(false);
+    busy.value = null;
+  }
+});
+
+test("who is rung while the service fails to hear it is not shown a way out of the call", async () => {
+  refusals["session"] = 0;
+  meanwhile["session"] = () => {
+    station.phone.call.value = RINGING;
+  };
+  await leave();
+  expect(stillIn.value).toBe(false);
+});
+
+test("whose phone is in another browser stays in the queue for it", async () => {
+  station.phone.registration.value = "elsewhere";
+  await leave();
+  expect(asked).toEqual(["session"]);
 });

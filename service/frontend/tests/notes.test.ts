@@ -205,6 +205,17 @@ describe("notes", () => {
     expect(draft.kept()?.unanswered).toEqual([]);
   });
 
+  test("that an older page left with the texts that it had sent know their own answer again", async () => {
+    service.text = "une fois";
+    service.version = 1;
+    draft.restore({ text: "une fois, puis plus", stored: "", unanswered: ["une fois"] });
+    expect(draft.kept()?.unanswered.join()).not.toContain("une fois");
+    draft.bind(7);
+    await time(SAVE_AFTER_MS);
+    expect(draft.theirs.value).toBeNull();
+    expect(service.text).toBe("une fois, puis plus");
+  });
+
   test("come back after a reload of the page", async () => {
     service.text = "déjà écrit";
     service.version = 3;

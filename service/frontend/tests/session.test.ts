@@ -92,7 +92,7 @@ describe("signing out", () => {
     answers = [ALICE];
     await recall();
     answers = [DOWN];
-    await expect(signOut()).rejects.toMatchObject({ status: 503 });
+    await expect(signOut(() => false)).rejects.toMatchObject({ status: 503 });
     expect(me.value?.account_id).toBe(1);
     expect(window.location.reload).not.toHaveBeenCalled();
   });
@@ -102,8 +102,17 @@ describe("signing out", () => {
     answers = [ALICE];
     await recall();
     answers = [NOBODY];
-    await signOut();
+    await signOut(() => false);
     expect(me.value).toBeNull();
     expect(window.location.reload).toHaveBeenCalled();
+  });
+
+  test("keeps the page for a caller who was answered while the service was asked", async () => {
+    const { expired, me, recall, signOut } = await session();
+    answers = [ALICE];
+    await recall();
+    await signOut(() => true);
+    expect([me.value?.account_id, expired.value]).toEqual([1, true]);
+    expect(window.location.reload).not.toHaveBeenCalled();
   });
 });

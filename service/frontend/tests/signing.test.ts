@@ -55,12 +55,13 @@ describe("signing out", () => {
 
 describe("going on from writing with notes that are not saved", () => {
   test.each([
-    ["conflict", fr.wrapUp.notSavedConflict],
-    ["refused", fr.wrapUp.notSaved],
-    ["waiting", fr.wrapUp.notSaved],
-    ["saved", ""],
-  ] as const)("%s is told with what helps", (state, said) => {
-    expect(notSaved(state, fr.wrapUp)).toBe(said);
+    ["conflict", true, fr.wrapUp.notSavedConflict],
+    ["conflict", false, fr.wrapUp.notSavedConflictOnPage],
+    ["refused", true, fr.wrapUp.notSaved],
+    ["waiting", false, fr.wrapUp.notSaved],
+    ["saved", true, ""],
+  ] as const)("%s is told with what helps; kept in this browser: %s", (state, kept, said) => {
+    expect(notSaved(state, kept, fr.wrapUp)).toBe(said);
   });
 });
 

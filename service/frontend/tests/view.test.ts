@@ -42,8 +42,15 @@ describe("what the listener sees", () => {
 
   test("who left the queue while they talked can still end the writing-up", () => {
     expect(mode({ me: told("absent"), contactLeft: true })).toBe("wrap-up");
-    expect(mode({ me: told("free"), contactLeft: true })).toBe("free");
   });
+
+  test.each(["free", "unreachable"] as const)(
+    "who wrote at a PBX that is lost ends it, also %s at another",
+    (state) => {
+      expect(mode({ me: told(state), contactLeft: true })).toBe("wrap-up");
+      expect(mode({ me: told(state), contactLeft: true, call: phoneCall("ringing") })).toBe("ringing");
+    },
+  );
 
   test("a conversation that is not on this page's phone is said to be elsewhere", () => {
     expect(mode({ me: told("talking") })).toBe("elsewhere");

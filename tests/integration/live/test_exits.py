@@ -97,7 +97,7 @@ class Scene:
         until(lambda: centre.talks, "the centre's telephone is taken", 20)
         until(lambda: person.reached, "they can be heard")
         person.press("1")
-        self.together()
+        self.step("connecting")
         return centre
 
     def loses(self, phone: Phone, name: str) -> None:

@@ -202,6 +202,7 @@ async def test_a_stored_call_that_is_damaged_keeps_no_other_from_its_end(
     await asyncio.wait_for(heard.connect(BASE + 60), 30)
     assert await ends(store) == {1: None, 2: EndedBy.FAULT}
     assert [line["call_id"] for line in told("record-failed")] == [call_id(1)]
+    assert all("never send the journal" in line["event"] for line in told("record-failed"))
     assert heard.recorder.complete
     heard.recorder.offer([entered(3, BASE + 61)])
     await heard.recorder.settled()
@@ -230,6 +231,7 @@ async def test_a_reading_of_the_journal_that_fails_by_a_fault_of_ours_stops_no_r
     assert await ends(store) == {1: EndedBy.CALLER, 2: None}
     (line,) = told("journal-not-understood")
     assert line["exc_info"]
+    assert "never send the journal" in line["event"], "callers' sealed numbers are in it"
 
 
 async def test_a_fact_that_no_column_takes_costs_only_its_call(

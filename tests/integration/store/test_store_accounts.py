@@ -301,3 +301,45 @@ async def test_a_phone_goes_with_the_session_that_has_it_unless_another_one_take
             await use_cases.take_phone(session, keyring, viewer, NOW + timedelta(minutes=minute))
         goes = [await sessions.sign_out(session, keyring, viewer, NOW) for viewer in leaving]
     assert goes == [False, False, False, True], "without a phone; without; the one before takes it on; the last one"
+
+
+async def test_a_new_password_opens_to_somebody_who_tried_the_old_one_too_often(store: Store, keyring: Keyring) -> None:
+    await _make(store, keyring)
+    await _failures(store, keyring, HOME, 7)
+    async with store.transaction() as session:
+        index = keyring.attempt_index("name:lise")
+        session.add_all(FailedSignIn(username_index=index, address_index=str(n), at=NOW) for n in range(60))
+        renewed = await use_cases.new_password(session, keyring, username="lise", at=NOW)
+    assert (await _sign_in(store, keyring, "lise", renewed.password)).viewer.username == "lise"
+
+
+async def test_a_new_password_for_one_name_lets_an_address_guess_no_more_of_the_others(
+    store: Store, keyring: Keyring
+) -> None:
+    await _make(store, keyring)
+    async with store.transaction() as session:
+        index = keyring.attempt_index(f"address:{HOME}")
+        session.add_all(FailedSignIn(username_index=str(n), address_index=index, at=NOW) for n in range(30))
+        await use_cases.new_password(session, keyring, username="lise", at=NOW)
+    with pytest.raises(TooMany):
+        await _sign_in(store, keyring, "lise", "wrong")
+
+
+@pytest.mark.parametrize("more", [0, 2], ids=["as many as may", "more, of their own browser"])
+async def test_who_tried_too_often_is_told_when_it_may_be_tried_again(
+    store: Store, keyring: Keyring, more: int
+) -> None:
+    made = await _make(store, keyring)
+    async with store.transaction() as session:
+        index = keyring.attempt_index("name:lise")
+        session.add_all(
+            FailedSignIn(username_index=index, address_index=str(n), at=NOW + timedelta(seconds=5 * n))
+            for n in range(60 + more)
+        )
+    later = NOW + timedelta(minutes=7)
+    with pytest.raises(TooMany) as caught:
+        await _sign_in(store, keyring, "lise", made.password, at=later)
+    wait = caught.value.details["retry_after_seconds"]
+    assert wait == 8 * 60 + 5 * more, "until there is one fewer than may be"
+    again = later + timedelta(seconds=int(str(wait)))
+    assert (await _sign_in(store, keyring, "lise", made.password, at=again)).viewer.username == "lise"

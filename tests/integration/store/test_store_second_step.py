@@ -371,3 +371,15 @@ async def test_what_changes_while_a_password_is_looked_at_makes_no_session(
     async with store.reading() as session:
         found = await session.scalar(select(func.count()).select_from(SignedInSession))
     assert found == 1
+
+
+async def test_a_new_password_lets_in_whose_codes_were_guessed_too_often(store: Store, keyring: Keyring) -> None:
+    made, _, telephone, codes = await _enrolled(store, keyring)
+    for n in range(7):
+        await _guess(store, keyring, made, f"{n:06}", "192.0.2.7")
+        await _guess(store, keyring, made, "wrong-wrong-wrong-wrong", "192.0.2.7")
+    assert await _guess(store, keyring, made, telephone.at(NOW), "192.0.2.7") == "sign-in-too-often"
+    async with store.transaction() as session:
+        renewed = await use_cases.new_password(session, keyring, username="lise", at=NOW)
+    assert await _guess(store, keyring, renewed, telephone.at(NOW), "192.0.2.7") == "opened"
+    assert await _guess(store, keyring, renewed, codes[0], "192.0.2.7") == "opened"

@@ -25,6 +25,7 @@ from service.http import routing as http_routing
 from service.http.errors import FaultId, unfit
 from service.http.openapi import describe, errors_of
 from service.http.routing import NoQuery, Nothing, Route, all_routes
+from service.http.throttle import Throttle
 
 ROUTES = all_routes(ROUTE_TABLES)
 PACKAGE = Path(service.__file__).parent
@@ -199,3 +200,11 @@ def test_a_fault_that_pages_do_not_know_is_still_a_fault() -> None:
     with pytest.raises(ValidationError) as caught:
         Strange.model_validate({"at": "x"})
     assert _faults(caught.value) == [{"id": "unfit", "field": "at"}]
+
+
+def test_the_description_has_until_when_somebody_who_asked_too_often_waits(described: dict[str, Any]) -> None:
+    throttle = Throttle()
+    throttle.take(1, "things", 1, 0.0)
+    with pytest.raises(kinds.TooMany) as caught:
+        throttle.take(1, "things", 1, 0.0)
+    assert set(caught.value.details) <= set(described["components"]["schemas"]["ErrorBody"]["properties"])

@@ -246,3 +246,13 @@ def test_a_proxy_that_the_settings_do_not_name_is_told_once_with_what_it_does_to
     (line,) = said
     assert (line["action"], line["log_level"]) == ("proxy-not-named", "warning")
     assert "trusted_proxies" in line["event"]
+
+
+def test_a_proxy_s_warning_is_not_used_up_by_somebody_from_afar_who_sends_its_header() -> None:
+    clients = Clients(HttpOptions(origins=frozenset()))
+    with structlog.testing.capture_logs() as said:
+        for peer in ("2001:4860::1", "127.0.0.1", "10.0.0.4", "2001:4860::2", "127.0.0.1"):
+            clients.address(peer, ["203.0.113.9"])
+    assert [line["peer"] for line in said] == ["the internet", "this machine", "a private network"]
+    assert "says that it came through a proxy" in said[0]["event"]
+    assert "2001:4860" not in str(said)

@@ -1107,6 +1107,7 @@ export interface components {
          * @description `id`: stable, kebab-case. `message`: what to do next. `field`: of the body or query, where one is at fault.
          *
          *     `faults`: of a body or query that does not fit, all of them; for pages, which say it in their own language.
+         *     `retry_after_seconds`: of what was asked too often, until it may be asked again.
          */
         ErrorBody: {
             /** Id */
@@ -1123,6 +1124,11 @@ export interface components {
              * @default null
              */
             faults: components["schemas"]["Fault"][] | null;
+            /**
+             * Retry After Seconds
+             * @default null
+             */
+            retry_after_seconds: number | null;
         };
         /**
          * ErrorOut
@@ -2676,7 +2682,7 @@ export interface operations {
             403: components["responses"]["Error"];
             /** @description There is no such thing, or it is not yours to see. Ids: not-found, contact-unknown, case-unknown. */
             404: components["responses"]["Error"];
-            /** @description It fits no longer what is stored. Ids: case-discarded, case-decided. */
+            /** @description It fits no longer what is stored. Ids: case-discarded, case-decided, names-too-long. */
             409: components["responses"]["Error"];
             /** @description Too large. Ids: body-too-large. */
             413: components["responses"]["Error"];

@@ -96,9 +96,16 @@ export async function signIn(username: string, password: string, code: string | 
   return now;
 }
 
-/** ApiError: the service did not hear it, and whoever sits here next would be this person. */
-export async function signOut(): Promise<void> {
+/**
+ * `inCall`: whether a call has begun on this page while the service was asked: then the page stays, for the caller, and
+ * asks to sign in again. ApiError: the service did not hear it, and whoever sits here next would be this person.
+ */
+export async function signOut(inCall: () => boolean): Promise<void> {
   await askSignOut().catch(unlessOut);
+  if (inCall()) {
+    expired.value = true;
+    return;
+  }
   me.value = null;
   // Nothing of what this person saw may stay in the page's memory.
   window.location.reload();

@@ -22,9 +22,9 @@ export function watchWindow(): void {
     if (ringsHere.value) ring.tryOut();
   });
   const unlock = (): void => void ring.unlock();
-  // Not once: a finger that only scrolls is not enough for every browser.
-  window.addEventListener("pointerdown", unlock);
-  window.addEventListener("keydown", unlock);
+  // Not once: a finger that only scrolls is not enough for every browser. A mouse counts as it goes down, a finger as it
+  // is lifted, and what is pressed by other means (a screen reader's) is a click alone.
+  for (const touch of ["pointerdown", "pointerup", "click", "keydown"]) window.addEventListener(touch, unlock);
   window.addEventListener("beforeunload", (event) => {
     // What is sealed in this browser waits for its owner there, who is not here any more.
     const isGone = stranger.peek() || me.peek() === null;

@@ -230,6 +230,8 @@ export const en: Dictionary = {
       "Your notes could not be saved: nothing was ended, and they stay on this page. Try again; or copy them, and press once more to go on without them.",
     notSavedConflict:
       "Your notes were also written elsewhere: nothing was ended. First choose between the two texts below. To choose later, press once more: both are kept.",
+    notSavedConflictOnPage:
+      "Your notes were also written elsewhere: nothing was ended. First choose between the two texts below. To choose later, press once more and do not close this page: it alone keeps your text.",
     byPhone: "Done by telephone: the service will follow when it is back.",
   },
   case: {

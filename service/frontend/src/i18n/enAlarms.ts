@@ -33,7 +33,7 @@ export const enAlarms: Dictionary["alarms"] = {
     "pbx-refused": {
       title: "Telephone system: access refused",
       means: "The telephone system refuses the service's account. The service asks again every minute.",
-      mend: "Tell the administrator: the right secrets.json has to be put back, or the line stopped (`ecoute down`) and started again (`ecoute up`).",
+      mend: "Tell the administrator: the right secrets.json has to be put back, or the telephone system stopped and started again (its calls end first).",
     },
     "database-not-storing": {
       title: "The database stores nothing",

@@ -237,6 +237,8 @@ export const fr = {
       "Vos notes n'ont pas pu être enregistrées : rien n'a été terminé, et elles restent sur cette page. Réessayez ; ou copiez-les, et appuyez encore une fois pour continuer sans elles.",
     notSavedConflict:
       "Vos notes ont aussi été écrites ailleurs : rien n'a été terminé. Choisissez d'abord entre les deux textes ci-dessous. Pour choisir plus tard, appuyez encore une fois : les deux sont gardés.",
+    notSavedConflictOnPage:
+      "Vos notes ont aussi été écrites ailleurs : rien n'a été terminé. Choisissez d'abord entre les deux textes ci-dessous. Pour choisir plus tard, appuyez encore une fois et ne fermez pas cette page : elle seule garde votre texte.",
     byPhone: "C'est fait par téléphone : le service suivra à son retour.",
   },
   case: {

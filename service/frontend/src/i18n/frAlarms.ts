@@ -33,7 +33,7 @@ export const frAlarms = {
     "pbx-refused": {
       title: "Central téléphonique : accès refusé",
       means: "Le central refuse les identifiants du service, qui réessaie chaque minute.",
-      mend: "Prévenez la personne qui administre la ligne : elle remet en place le bon fichier secrets.json, ou arrête la ligne (« ecoute down ») puis la relance (« ecoute up »).",
+      mend: "Prévenez la personne qui administre la ligne : elle remet en place le bon fichier secrets.json, ou arrête le central, qui laisse les appels se terminer, puis le relance.",
     },
     "database-not-storing": {
       title: "La base de données n'enregistre plus",

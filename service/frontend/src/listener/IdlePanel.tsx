@@ -2,7 +2,7 @@
 
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
-import { live, notebook, phone } from "../app/station";
+import { live, notebook, phone, vault } from "../app/station";
 import { words } from "../i18n";
 import { type MicrophonePermission, microphonePermission } from "../phone/microphone";
 import { Icon } from "../shell/Icon";
@@ -133,5 +133,6 @@ export function Failure() {
 
 function notesSentence(): string {
   const callId = callNow.value;
-  return notSaved(callId === null ? "empty" : notebook.of(callId).state.value, words.value.wrapUp);
+  const state = callId === null ? "empty" : notebook.of(callId).state.value;
+  return notSaved(state, vault.where.value === "browser", words.value.wrapUp);
 }

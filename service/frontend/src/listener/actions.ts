@@ -1,6 +1,6 @@
 /** What the listener asks for. The view does not change here: it changes when the PBX's event comes back. */
 
-import { signal } from "@preact/signals";
+import { effect, signal } from "@preact/signals";
 import { ApiError } from "../api/http";
 import * as service from "../api/service";
 import { live, notebook, phone, readyByPhone, ring } from "../app/station";
@@ -17,6 +17,13 @@ export const failed = signal<ActionName | "notes" | null>(null);
 const END_CONFIRMED_MS = 3_000;
 
 class NotesNotSaved extends Error {}
+
+effect(() => {
+  // Once those are saved it is over: whatever is typed from then on has not failed, and nobody was told so.
+  if (failed.value !== "notes") return;
+  const callId = callNow.value;
+  if (callId === null || ["empty", "saved"].includes(notebook.of(callId).state.value)) failed.value = null;
+});
 
 async function attempt(name: ActionName, act: (told: boolean) => Promise<unknown>): Promise<void> {
   const told = failed.peek() === "notes";

@@ -3,7 +3,9 @@
 import type { Dictionary } from "../i18n/fr";
 import type { NotesState } from "../notes/draft";
 
-export function notSaved(state: NotesState, words: Dictionary["wrapUp"]): string {
+/** `kept`: in this browser, also without this page. */
+export function notSaved(state: NotesState, kept: boolean, words: Dictionary["wrapUp"]): string {
   if (state === "empty" || state === "saved") return "";
-  return state === "conflict" ? words.notSavedConflict : words.notSaved;
+  if (state !== "conflict") return words.notSaved;
+  return kept ? words.notSavedConflict : words.notSavedConflictOnPage;
 }

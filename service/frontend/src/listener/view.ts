@@ -46,8 +46,10 @@ function told({ me, ended, contactLeft }: Sources): Mode {
     case "paused":
       return paused(me);
     case "absent":
-      // They left the queue while they talked: what remains is to end the writing-up.
-      return contactLeft ? "wrap-up" : "absent";
+    case "free":
+    case "unreachable":
+      // They left the queue while they talked, or wrote at a PBX that is lost: what remains is to end the writing-up.
+      return contactLeft ? "wrap-up" : me.state;
     default:
       return me.state;
   }

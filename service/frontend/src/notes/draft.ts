@@ -8,7 +8,7 @@ import { computed, effect, type ReadonlySignal, type Signal, signal } from "@pre
 import { ApiError } from "../api/http";
 import type { Contact, NotesSaved } from "../api/types";
 import { backoff } from "../live/backoff";
-import { fingerprint } from "./fingerprint";
+import { asFingerprint, fingerprint } from "./fingerprint";
 import type { Kept } from "./vault";
 
 type Id = number;
@@ -78,7 +78,7 @@ export class NotesDraft {
   /** Typed on a page that is gone. What is here already, or stored, meets it: no word of either is lost. */
   restore(kept: Kept): void {
     this.restored.value = true;
-    for (const sent of [...kept.unanswered, fingerprint(kept.stored)]) this.#unanswered.add(sent);
+    for (const sent of [...kept.unanswered.map(asFingerprint), fingerprint(kept.stored)]) this.#unanswered.add(sent);
     this.text.value = this.dirty ? together(kept.text, this.text.peek()) : kept.text;
     const stored = this.#stored.peek();
     if (this.#version === null) this.#stored.value = kept.stored;

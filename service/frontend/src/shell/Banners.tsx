@@ -10,7 +10,7 @@ import type { NotesDraft, NotesState } from "../notes/draft";
 import { Conflict, NotesStateLine } from "../notes/NotesState";
 import { SignInForm } from "../signin/SignInForm";
 import { Icon } from "./Icon";
-import { leave, stillIn } from "./leaving";
+import { leave, leaveAfter, stillIn } from "./leaving";
 
 export function Banners() {
   const w = words.value;
@@ -154,11 +154,14 @@ function SilentRing() {
 function StillIn() {
   const w = words.value.app;
   if (!stillIn.value) return null;
+  const after = leaveAfter.value;
   return (
     <Banner kind="alert" testid="still-in">
-      <p>{w.stillIn}</p>
+      <p>
+        {w.stillIn} {after !== null && w.signOutAfter[after]}
+      </p>
       <div class="actions">
-        <button type="button" class="button small" onClick={() => void leave()}>
+        <button type="button" class="button small" disabled={after !== null} onClick={() => void leave()}>
           {w.again}
         </button>
       </div>

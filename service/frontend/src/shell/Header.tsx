@@ -3,11 +3,10 @@
 import type { Locale } from "../api/types";
 import { pagesOf, route } from "../app/route";
 import { me, speak, stranger } from "../app/session";
-import { live, notebook, phone, vault } from "../app/station";
+import { live } from "../app/station";
 import { type Theme, theme } from "../app/theme";
 import { locale, words } from "../i18n";
-import { leave } from "./leaving";
-import { signOutAfter } from "./signOutAfter";
+import { leave, leaveAfter } from "./leaving";
 
 export function Header() {
   const w = words.value.app;
@@ -48,8 +47,7 @@ export function Header() {
 
 function SignOut() {
   const w = words.value.app;
-  const states = notebook.unsaved.value.map((draft) => draft.state.value);
-  const after = signOutAfter(phone.call.value !== null, states, vault.where.value === "browser");
+  const after = leaveAfter.value;
   const why = after === null ? undefined : w.signOutAfter[after];
   return (
     <>
