@@ -91,7 +91,7 @@ class Clients:
                 "ours, all who sign in through it count as one address, so that wrong passwords of one keep others "
                 "out; name it in ecoute.toml",
                 action="proxy-not-named",
-                peer=peer,
+                detail=peer,
             )
         return client_address(remote, forwarded, self._options)
 

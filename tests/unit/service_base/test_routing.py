@@ -253,6 +253,6 @@ def test_a_proxy_s_warning_is_not_used_up_by_somebody_from_afar_who_sends_its_he
     with structlog.testing.capture_logs() as said:
         for peer in ("2001:4860::1", "127.0.0.1", "10.0.0.4", "2001:4860::2", "127.0.0.1"):
             clients.address(peer, ["203.0.113.9"])
-    assert [line["peer"] for line in said] == ["the internet", "this machine", "a private network"]
+    assert [line["detail"] for line in said] == ["the internet", "this machine", "a private network"]
     assert "says that it came through a proxy" in said[0]["event"]
     assert "2001:4860" not in str(said)
