@@ -313,7 +313,7 @@ def _instant(text: str) -> float | None:
 
 
 def started(reply: Answer) -> str:
-    """When this Asterisk process started, from the answer to CoreStatus: only good to compare."""
+    """When this Asterisk process started, from the answer to CoreStatus, by the second: only good to compare."""
     date, time = field(reply.text, "\r\nCoreStartupDate: "), field(reply.text, "\r\nCoreStartupTime: ")
     return f"{date} {time}".strip()
 
