@@ -15,6 +15,7 @@ from pbx.facts import PbxConnected, PbxLost
 from pbx.link import LinkConfig
 from tests.fakes.reader import Reader, linked_to
 from tests.support.pbx import PbxUnderTest, start_test_pbx
+from tests.support.wait import until
 from tests.support.witness import Witness
 
 
@@ -76,7 +77,7 @@ async def test_a_pbx_that_is_killed_is_lost_at_once_and_its_successor_is_found(p
         await reader.connected()
         # an Asterisk tells its start by the second and starts in half of one: its successor may have started in it too
         second = int(time.time())
-        await reader.until(lambda _: int(time.time()) > second)
+        await asyncio.to_thread(until, lambda: int(time.time()) > second, "another second")
         pbx.kill()
         await reader.until(lambda _: reader.count(PbxLost) == 1)
         (lost,) = [fact for fact in reader.facts if isinstance(fact, PbxLost)]
