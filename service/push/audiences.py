@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import NewType
+from typing import Final, NewType
 
 from service.accounts.rights import Right
 from service.accounts.viewer import Viewer
@@ -14,6 +14,7 @@ Audience = NewType("Audience", str)
 EVERYBODY = Audience("everybody")
 WATCHING = Audience("watching")
 WRITING = Audience("writing")
+_OWN: Final = "account:"
 
 
 class Kind(StrEnum):
@@ -31,7 +32,12 @@ class Kind(StrEnum):
 
 def own(account_id: int) -> Audience:
     """The pages of one listener: their state, the call that rings for them, their contact."""
-    return Audience(f"account:{account_id}")
+    return Audience(f"{_OWN}{account_id}")
+
+
+def is_own(audience: Audience) -> bool:
+    """One listener's: few changes, and somebody's telephone rings meanwhile."""
+    return audience.startswith(_OWN)
 
 
 def audience_of(kind: Kind, account_id: int | None = None) -> Audience:

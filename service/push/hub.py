@@ -6,13 +6,13 @@ that a frame of changes is made once for all of them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final, Protocol
 
 import msgspec
 
 from service.accounts.viewer import Standing
-from service.push.audiences import Audience, Kind, audience_of
+from service.push.audiences import Audience, Kind, audience_of, is_own
 
 Value = Mapping[str, Any]
 _Key = tuple[Kind, str]
@@ -102,18 +102,22 @@ class Group:
             reader.put(frame)
 
 
-def at_once(group: Group) -> None:
+def at_once(group: Group, *, urgent: bool) -> None:  # noqa: ARG001  (of no use: all is sent)
     """Nothing is gathered."""
     group.send()
 
 
+class Pace(Protocol):
+    """Told of each group for which something waits; calls its `send` when it is time."""
+
+    def __call__(self, group: Group, *, urgent: bool) -> None:
+        """`urgent`: one listener's own matter is among it, which waits for nobody's."""
+
+
 class Board:
-    """What is shown now, and who reads it. Single-threaded: belongs to the event loop.
+    """What is shown now, and who reads it. Single-threaded: belongs to the event loop."""
 
-    `pace`: told of each group for which something waits; calls its `send` when it is time.
-    """
-
-    def __init__(self, pace: Callable[[Group], None] = at_once) -> None:
+    def __init__(self, pace: Pace = at_once) -> None:
         self._pace = pace
         self._values: dict[Audience, dict[_Key, Value]] = {}
         self._encoded: dict[Audience, dict[_Key, bytes]] = {}
@@ -159,14 +163,16 @@ class Board:
         if not self._pending:
             return
         pending, self._pending = self._pending, {}
-        due: list[Group] = []
+        due: dict[Group, bool] = {}  # urgent or not
         for audience, pieces in pending.items():
             groups = self._by_audience.get(audience)
             if groups:
-                joined = b",".join(pieces)
-                due += [group for group in groups if group.gather(joined)]
-        for group in due:
-            self._pace(group)
+                joined, urgent = b",".join(pieces), is_own(audience)
+                for group in groups:
+                    if group.gather(joined) or urgent:
+                        due[group] = due.get(group, False) or urgent
+        for group, urgent in due.items():
+            self._pace(group, urgent=urgent)
 
     def tick(self, at: str) -> None:
         """Tell all readers the time, so that they can tell a calm line from a dead service. What waits goes first."""

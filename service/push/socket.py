@@ -22,8 +22,8 @@ _CLOSE_SECONDS: Final = 2.0
 _MESSAGE_BYTES: Final = 4096
 
 
-def paced(group: Group) -> None:
-    """A `Board`'s pace: soon, when the last frame was sent a while ago; else after a moment of gathering."""
+def paced(group: Group, *, urgent: bool) -> None:
+    """A `Board`'s pace: soon, when it is urgent or the last frame was sent a while ago; else gathered for a moment."""
     loop = asyncio.get_running_loop()
 
     def send() -> None:
@@ -31,7 +31,7 @@ def paced(group: Group) -> None:
         group.send()
 
     wait = group.sent_at + GATHER_SECONDS - loop.time()
-    if wait <= 0:
+    if urgent or wait <= 0:
         loop.call_soon(send)
     else:
         loop.call_later(wait, send)

@@ -12,7 +12,7 @@ import pytest
 from aiohttp import WSMsgType, web
 from aiohttp.test_utils import TestClient, TestServer
 
-from service.push.audiences import EVERYBODY, WATCHING, Kind
+from service.push.audiences import EVERYBODY, WATCHING, Kind, own
 from service.push.hub import Board, Reader
 from service.push.socket import HEARTBEAT_SECONDS, UNSENT_BYTES, paced, serve_reader, text_frame
 
@@ -33,6 +33,20 @@ async def client(board: Board) -> AsyncIterator[Client]:
     app.router.add_get("/live", live)
     async with TestClient(TestServer(app)) as client:
         yield client
+
+
+class Heard:
+    """A page's frames, as they were sent."""
+
+    def __init__(self, frames: list[bytes]) -> None:
+        self._frames = frames
+
+    def send(self, frame: bytes) -> bool:
+        self._frames.append(frame)
+        return True
+
+    def close(self, *, again: bool) -> None:
+        raise AssertionError(again)
 
 
 #: what a page's browser says, and a page of these tests that is more than its browser
@@ -86,6 +100,24 @@ async def test_a_storm_costs_few_frames_and_loses_nothing(client: Client, board:
             frames += 1
         assert seen == [f"c{number}" for number in range(300)]
         assert frames <= 3
+
+
+async def test_what_is_a_listeners_own_waits_for_no_gathering(board: Board) -> None:
+    """The telephone rings: who calls comes with the next turn of the loop, whatever the line's state just sent."""
+    heard: list[bytes] = []
+    board.join(Reader([EVERYBODY, own(1)], 1, 7), Heard(heard))
+    board.show(Kind.LINE, "pbx1", {"state": "up"})
+    board.flush()
+    await asyncio.sleep(0)
+    board.show(Kind.LINE, "pbx1", {"state": "down"})
+    board.flush()
+    await asyncio.sleep(0)
+    assert len(heard) == 2, "the snapshot and a change: the next one is gathered"
+    board.show(Kind.OFFER, "c1", {"call_id": "c1"}, 1)
+    board.flush()
+    await asyncio.sleep(0)
+    assert [json.loads(frame)["seq"] for frame in heard] == [0, 1, 2]
+    assert [entity["kind"] for entity in json.loads(heard[2])["entities"]] == ["line", "offer"]
 
 
 async def test_a_page_that_reads_no_more_is_told_to_fetch_again_and_let_go(client: Client, board: Board) -> None:
