@@ -84,6 +84,7 @@ class PbxLink:
         self._session: Session | None = None
         self._provisioning = Provisioning(config.pbx, self._new_session, self.timing, self._read_secrets)
         self._closing = asyncio.Event()
+        self._running = False
         self._said = ""
 
     @property
@@ -113,6 +114,7 @@ class PbxLink:
     async def run(self) -> None:
         """Connect, and connect again, until `close()`. Refused credentials are tried again slowly, and read anew."""
         failures = 0
+        self._running = True
         try:
             while not self._closing.is_set():
                 try:
@@ -137,6 +139,7 @@ class PbxLink:
             await self._provisioning.close()
             if self._recording is not None:
                 self._recording.close()
+            self._running = False
             self._stream.wake.set()
 
     async def _pause(self, seconds: float) -> None:
@@ -328,7 +331,7 @@ class PbxLink:
         stream = self._stream
         while True:
             if not stream.events:
-                if self._closing.is_set() and self._session is None:
+                if self._closing.is_set() and not self._running:
                     return
                 await stream.wake.wait()
             facts = self._take()

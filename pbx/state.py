@@ -104,11 +104,12 @@ class PbxState:
         return ()
 
     def _session_began(self, event: SessionBegan) -> Sequence[Fact]:
-        self._restarted = bool(self._started) and event.started != self._started
+        anew = bool(self._started) and event.started != self._started
+        self._restarted = self._restarted or anew  # a session may end before its snapshot says so
         self._started, self._version = event.started, event.version
         self._calls.begin_session()
         self._contacts.begin_session()
-        return self._calls.presume_ended((), event.at) if self._restarted else ()
+        return self._calls.presume_ended((), event.at) if anew else ()
 
     def _legs_listed(self, event: LegsListed) -> Sequence[Fact]:
         facts, self._gone = self._calls.listed(event.at, event.legs)
@@ -124,7 +125,7 @@ class PbxState:
         connected = PbxConnected(
             pbx=self.pbx, at=event.at, version=self._version, restarted=self._restarted, gone=self._gone
         )
-        self._gone = frozenset()
+        self._restarted, self._gone = False, frozenset()
         return (connected,)
 
     def _session_lost(self, event: SessionLost) -> Sequence[Fact]:

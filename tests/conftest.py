@@ -2,10 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+import logging
+import sys
+import threading
+from collections.abc import Generator, Iterator
 from typing import Any
 
 import pytest
+import structlog
+
+
+@pytest.fixture(autouse=True)
+def logging_as_it_was() -> Iterator[None]:
+    """Logging is set up once per process, by a test that begins the service in its own too: the next knows nothing."""
+    root = logging.getLogger()
+    handlers, level, config = root.handlers[:], root.level, structlog.get_config()
+    hooks = (sys.excepthook, threading.excepthook, sys.unraisablehook)
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    structlog.configure(**config)
+    sys.excepthook, threading.excepthook, sys.unraisablehook = hooks
 
 
 @pytest.hookimpl(wrapper=True)

@@ -20,6 +20,8 @@ from tests.support.wait import until
 #: Below the kernel's ephemeral ports (32768…), so that no client's socket takes one of ours between check and use.
 _BLOCKS = range(12000, 32000, 1000)
 _SMALL_BLOCKS = range(3000, 12000, 250)
+#: Browsers refuse to open a page there ("bad ports" of https://fetch.spec.whatwg.org/#port-blocking).
+_NOT_FOR_PAGES = frozenset({3659, 4045, 4190, 5060, 5061, 6000, 6566, *range(6665, 6670), 6679, 6697, 10080})
 _LOCKS = Path("/tmp/ecoute-test-ports")  # noqa: S108  shared by every run on the machine, whoever it belongs to
 
 
@@ -40,7 +42,7 @@ def reserve_block() -> Block:
 
 
 def free_port() -> int:
-    """A port that nobody has, by TCP or UDP; not given twice until all of this process's block were given."""
+    """A port that nobody has, by TCP or UDP, and that a browser opens; not given twice until all of this process's block were given."""
     ports = _small_block(os.getpid())
     while not _is_free(port := next(ports)):
         pass
@@ -75,7 +77,8 @@ def _small_block(process: int) -> Iterator[int]:
     if process not in _mine:  # a fork has a block of its own
         block = until(lambda: _first(_SMALL_BLOCKS, 0), "a block of 250 ports is free", 60, every=0.5)
         _held.append(block)
-        _mine[process] = itertools.cycle(range(block.base, block.base + _SMALL_BLOCKS.step))
+        ports = range(block.base, block.base + _SMALL_BLOCKS.step)
+        _mine[process] = itertools.cycle([port for port in ports if port not in _NOT_FOR_PAGES])
     return _mine[process]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pbx.events import LegListed, LegsListed, SessionBegan, SnapshotTaken
+from pbx.events import LegListed, LegsListed, SessionBegan, SessionLost, SnapshotTaken
 from pbx.facts import (
     CallAnswered,
     CallEnded,
@@ -158,6 +158,21 @@ def test_when_the_pbx_died_its_calls_ended_by_fault_once() -> None:
     assert isinstance(connected, PbxConnected)
     assert (ended.by, ended.ordinal, connected.restarted, connected.gone) == (EndedBy.FAULT, 0, True, frozenset())
     assert [type(fact) for fact in snapshot(state, started="two")] == [PbxConnected]
+
+
+def test_a_restart_is_told_though_the_first_session_after_it_was_lost_before_its_snapshot() -> None:
+    state = PbxState("pbx1")
+    snapshot(state)
+    follow(waiting(Wire()), state)
+    (ended,) = state.apply(SessionBegan(at=5.0, started="two", version=""))
+    assert isinstance(ended, CallEnded)
+    newer = "9d0c7d3e-1b1f-4f0a-9a3e-000000000002"
+    follow(waiting(Wire(newer)), state)
+    state.apply(SessionLost(at=6.0, reason="connection-lost"))
+    (connected,) = snapshot(state, listed(call_id=newer), started="two")
+    assert isinstance(connected, PbxConnected)
+    assert connected.restarted
+    assert list(state.calls) == [newer], "the call of the new process goes on"
 
 
 def test_a_centre_that_did_not_take_the_caller_is_named_with_its_reason() -> None:

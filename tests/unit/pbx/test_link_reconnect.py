@@ -25,8 +25,8 @@ from pbx.facts import CallQueued, PbxLost
 from pbx.link import OutcomeUnknown, PbxLink, backoff
 from pbx.protocol import FRAME_CAP, HIGH_WATER, LOW_WATER, EventStream, PbxProtocol
 from pbx.session import LoginFailed, Session, Timing
-from tests.fakes.ami_server import AmiServer
-from tests.fakes.reader import QUICK, config_of, linked, linked_to
+from tests.fakes.ami_server import AmiServer, Connection
+from tests.fakes.reader import QUICK, Reader, config_of, linked, linked_to
 from tests.unit.pbx.ami_frames import frame
 from tests.unit.pbx.test_protocol import step
 
@@ -228,6 +228,20 @@ async def test_close_does_not_wait_for_a_pbx_that_does_not_answer_the_login() ->
         await running
         assert time.monotonic() - began < 5.0
         await server.until(lambda: all(one.writer.transport.is_closing() for one in server.connections))
+
+
+async def test_the_end_of_a_closed_session_is_told_though_events_come_with_the_goodbye() -> None:
+    def goodbye(connection: Connection, action: dict[str, str]) -> None:
+        answer = frame("Response: Goodbye", f"ActionID: {action['ActionID']}")
+        connection.write(step(1) + answer + step(2))  # one read: what is told here wakes the reader of facts
+        connection.close()
+
+    async with AmiServer() as server:
+        server.handlers["Logoff"] = goodbye
+        reader = Reader(PbxLink(config_of(server), QUICK))
+        await reader.connected()
+        await reader.close()
+        assert reader.count(PbxLost) == 1
 
 
 async def test_a_link_that_is_cancelled_leaves_neither_task_nor_socket() -> None:

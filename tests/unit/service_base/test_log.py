@@ -26,17 +26,10 @@ CALL = "3f2b8c1e-0d4a-4b6e-9f10-6399801010ab"
 
 
 @pytest.fixture
-def lines() -> Iterator[io.StringIO]:
-    root = logging.getLogger()
-    before = (root.handlers[:], root.level, structlog.get_config())
-    hooks = (sys.excepthook, threading.excepthook, sys.unraisablehook)
+def lines() -> io.StringIO:
     stream = io.StringIO()
     log.configure(level="debug", as_json=True, stream=stream)
-    yield stream
-    root.handlers[:], config = before[0], before[2]
-    sys.excepthook, threading.excepthook, sys.unraisablehook = hooks
-    root.setLevel(before[1])
-    structlog.configure(**config)
+    return stream
 
 
 def _last(stream: io.StringIO) -> dict[str, Any]:
