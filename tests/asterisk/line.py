@@ -15,7 +15,7 @@ from tests.support.pbx import PbxUnderTest, start_test_pbx
 from tests.support.short_prompts import shorten
 from tests.support.sipp import ANONYMOUS, Caller, Identity, Phone
 from tests.support.wait import until
-from tests.support.witness import Witness
+from tests.support.witness import Step, Witness
 
 #: Short, so that a test of the loops is short; the shipped defaults are in asterisk-config/extensions.conf.
 TIMES = {
@@ -125,9 +125,30 @@ class Line:
         join = self.ami.event("QueueCallerJoin")
         self.ami.ask("QueueWithdrawCaller", Queue="national", Caller=join["Channel"], WithdrawInfo=info)
 
+    def conversation(self, what: str = "connecting", *, nth: int = 1, call: str = "") -> Step:
+        """As the witness's `joined`, once the caller is in the bridge, too: theirs is the second leg in it."""
+        step = self.ami.joined(what, nth=nth, call=call)
+        bridge = self.ami.event("BridgeEnter", Channel=step.detail.split()[2])["BridgeUniqueid"]
+        self.ami.event("BridgeEnter", Channel=self.channel(step.call), BridgeUniqueid=bridge)
+        return step
+
+    def channel(self, call: str) -> str:
+        """The caller's own: the one that told the first step."""
+        return self._told(call, 1)["Channel"]
+
+    def second(self, step: Step) -> int:
+        """In which second of its clock Asterisk told a step, whenever we heard of it: the dialplan counts by these."""
+        return int(float(self._told(step.call, step.n)["Timestamp"]))
+
+    def _told(self, call: str, n: int) -> dict[str, str]:
+        told = (event for event in list(self.ami.events) if event.get("UserEvent") == "CallStep")
+        return next(event for event in told if (event["CallId"], event["Step"]) == (call, str(n)))
+
     def journal(self) -> list[dict[str, str]]:
+        """Its whole lines."""
         file = self.pbx.layout.journal
-        return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+        text = file.read_text() if file.exists() else ""
+        return [json.loads(line) for line in text[: text.rfind("\n") + 1].splitlines()]
 
     def journal_steps(self) -> list[str]:
         """`<call> <n> <what> <detail>` of each step in the journal, in its order."""

@@ -20,7 +20,7 @@ def test_the_shipped_files_load_without_one_warning_and_a_call_adds_none(line: L
     line.heartbeat()
     phone = line.listener("l1")
     caller = line.caller(number("+33639980001"))
-    line.ami.joined("connecting")
+    line.conversation()
     phone.hang_up(reason="Q.850;cause=31")
     until(lambda: caller.was_hung_up_on, "the caller is let go")
     assert line.complaints() == []
@@ -61,15 +61,23 @@ def test_the_number_is_out_of_sight_and_only_the_key_brings_it_back(line: Line) 
     assert number_in(token) == "+33639984321"
     assert dialled == "+33199003133"
     assert abs(int(arrived) - caller.messages()[0].at) < 2
-    line.ami.joined("connecting")
+    line.conversation()
     assert step.call in phone.rung[0].header("From")  # what the listener's phone shows
     phone.hang_up(reason="Q.850;cause=31")
     line.ami.step("ended")
     line.pbx.console("database show")
     left = [file for file in line.pbx.layout.data.rglob("*") if file.is_file()]
     marks = (b"39984321", b"61914321", b"Exemple")
-    assert [file for file in left if any(mark in file.read_bytes() for mark in marks)] == []
+    assert [file for file in left if any(mark in _content(file) for mark in marks)] == []
     assert [m for m in phone.messages() if any(mark.decode() in m.text for mark in marks)] == []
+
+
+def _content(file: Path) -> bytes:
+    """Nothing where it is gone: AstDB's own journal lies beside it only until what was put is written."""
+    try:
+        return file.read_bytes()
+    except FileNotFoundError:
+        return b""
 
 
 def test_equal_numbers_never_give_equal_tokens(line: Line) -> None:

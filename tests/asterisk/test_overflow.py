@@ -38,10 +38,9 @@ def _back_at_their_rank(line: Line, refused: str, *, within: float = 10.0) -> No
     again = line.ami.step("queued", nth=2)
     print(f"back after {again.at - failed.at:.3f} s")
     assert again.at - failed.at < within
-    begin = len(line.ami.events)
     line.caller(number("+33639980002"))
-    line.ami.step("queued", nth=3)
-    line.ami.event("QueueCallerJoin", after=begin)
+    later = line.channel(line.ami.step("queued", nth=3).call)
+    line.ami.event("QueueCallerJoin", Channel=later)
     line.listener("l5")
     assert line.ami.joined("connecting national PJSIP/l5").call == failed.call
 
@@ -183,7 +182,7 @@ def test_a_centre_with_phones_on_this_pbx_answers_in_its_queue(telephone: Line) 
     caller = _waiting(telephone)
     telephone.withdraw("centre:centre-38")
     telephone.ami.step("centre-called centre-38 queue", timeout=20)
-    telephone.ami.joined("connecting centre-38 PJSIP/l4")
+    telephone.conversation("connecting centre-38 PJSIP/l4")
     until(lambda: telephone.pause_reason("l4", "centre-38") == "wrap-up", "they are not rung meanwhile")
     assert caller.lives
     phone.hang_up("Q.850;cause=31")

@@ -60,7 +60,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
         with Witness(pbx.ports.ami, "service", pbx.secrets["service"]) as manager:
             manager.ask("QueueAdd", Queue="national", Interface="PJSIP/l2", MemberName="l2")
             manager.ask("Setvar", Variable="SERVICE_HEARTBEAT", Value=str(int(time.time()) + 3600))
-            with Caller(pbx.ports.sip, folder):
+            with Caller(pbx.ports.sip, folder, stay=3600):  # for all that follows
                 until(lambda: "Calls: 1" in _queue(pbx), "the caller waits")
                 yield Stage(pbx, manager, settings_of(folder, pbx))
 

@@ -110,6 +110,7 @@ def test_a_caller_is_heard_noted_and_known_when_they_ring_again(cast: Cast) -> N
     again.leave()
     camille.expect_state("wrap-up")
     camille.page.get_by_test_id("end-wrapup").click()
+    camille.expect_state("free")
 
 
 def show(browser: ListenerBrowser, name: str) -> None:
@@ -138,6 +139,7 @@ def test_after_a_reload_the_caller_is_spoken_to_and_gets_the_same_listener_back(
     caller.leave()
     camille.expect_state("wrap-up")
     camille.page.get_by_test_id("end-wrapup").click()
+    camille.expect_state("free")
 
 
 def test_after_a_killed_browser_the_caller_is_answered_before_somebody_who_came_later(
@@ -174,6 +176,7 @@ def test_after_a_killed_browser_the_caller_is_answered_before_somebody_who_came_
     later.leave()
     dominique.expect_state("wrap-up")
     dominique.page.get_by_test_id("end-wrapup").click()
+    dominique.expect_state("free")
 
     again = cast.browser("camille", CAMILLE_TONE)
     again.expect_state("wrap-up")

@@ -112,7 +112,7 @@ def test_notes_typed_without_the_service_outlive_a_killed_browser_sealed_and_go_
     line.kill_service()
     notes.fill(TYPED)
     expect(state).to_have_attribute("data-state", "waiting", timeout=20_000)
-    assert kept(page) == 1
+    until(lambda: kept(page) == 1, "it lies in the browser")
     camille.kill()
     assert desk.holds("ecoute-drafts"), "the files of the profile were searched"
     assert not desk.holds(MARKED), "what was typed lies there sealed alone"
@@ -184,4 +184,5 @@ def test_a_phone_is_in_one_of_two_browsers_both_say_where_and_it_is_taken_back_b
     until(lambda: caller.was_hung_up_on, "a conversation goes on where it was, and is ended there")
     second.expect_state("wrap-up")
     second.page.get_by_test_id("end-wrapup").click()
+    second.expect_state("free")
     second.leave_queue()

@@ -60,7 +60,7 @@ def test_half_open_the_board_says_so_in_three_seconds_calls_go_on_and_the_books_
     call_ids = [call["call_id"] for call in supervisor.all("call")]
     assert len(call_ids) == 1, "the one that is over is gone, the one that came meanwhile is there"
     assert time.monotonic() - healed < RESYNCHRONISED_SECONDS
-    assert page.one("me")["state"] == "wrap-up"
+    until(lambda: page.one("me")["state"] == "wrap-up", "the listener's own page says so, over its own socket")
     page.must("POST", "/listener/resume", {})
     until(lambda: phone.talks, "the caller who came meanwhile is answered")
     waiting.leave()

@@ -171,10 +171,10 @@ def test_a_line_whose_service_is_killed_is_watched_again_at_once_and_the_caller_
     with start_line(tmp_path / "line") as line:
         first = kept_by(line.service.pid)
         with Caller(line.ports.sip, tmp_path) as caller:
-            until(lambda: line.waiting() == 1, "the caller waits")
+            until(lambda: line.waiting() == 1, "the caller waits, after the whole welcome", 60)
             os.kill(first, signal.SIGKILL)
             line._wait_until_ready()
             assert kept_by(line.service.pid) != first
-            assert line.readiness()["ready"]
-            assert line.waiting() == 1
+            until(lambda: line.readiness()["ready"], "it is watched")
+            until(lambda: line.waiting() == 1, "the caller waits on")  # between two rounds they are in no queue
             assert caller.lives

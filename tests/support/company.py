@@ -9,7 +9,7 @@ from pbx.state import PbxState
 def with_caller(state: PbxState, call_id: str) -> list[Leg]:
     """The other legs in the caller's bridge, of whichever call, and those behind a Local channel."""
     call = state.calls.get(call_id)
-    legs = [leg for live in state.calls.values() for leg in live.legs.values()]
+    legs = [leg for live in list(state.calls.values()) for leg in list(live.legs.values())]  # read beside the loop
     caller = None if call is None else call.legs.get(call.uniqueid)
     rooms = [caller.bridge] if caller is not None and caller.bridge else []
     found: list[Leg] = []

@@ -42,7 +42,7 @@ def reserve_block() -> Block:
 
 
 def free_port() -> int:
-    """A port that nobody has, by TCP or UDP, and that a browser opens; not given twice until all of this process's block were given."""
+    """A port that nobody has, by TCP or UDP, and that browsers open; not given twice until all of the block were."""
     ports = _small_block(os.getpid())
     while not _is_free(port := next(ports)):
         pass

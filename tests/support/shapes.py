@@ -211,6 +211,9 @@ def bridge_of_two_calls(line: Line, at: At = silent) -> Played:
         stage.together(*callers)
         until(lambda: len(stage.channels()) == 2, "both listeners' legs end")
         stage.rest("bridged")
+        # the first caller's end ends the second's bridge: the second is to be told of before they leave in their turn
+        stage.callers[0].leave()
+        stage.ami.step("listener-lost", call=second)
     return stage.played()
 
 

@@ -225,10 +225,12 @@ class Phone(Sipp):
         }
         super().__init__(scenario or ("refuses" if status else "phone"), values, folder, [], port)
 
-    def register(self, pbx_port: int, user: str, password: str, *, expires: int = 600) -> None:
-        """Tell the PBX that `user` is here; `expires` 0 takes it away."""
+    def register(self, pbx_port: int, user: str, password: str, *, expires: int = 600) -> float:
+        """Tell the PBX that `user` is here; `expires` 0 takes it away. When it had heard: epoch seconds."""
         values = {"USER": user, "PASSWORD": password, "CONTACT": f"{HOST}:{self.port}", "EXPIRES": str(expires)}
-        _finish(Sipp("register", values, self.folder, ["-m", "1", f"{HOST}:{pbx_port}"]), "register")
+        sipp = Sipp("register", values, self.folder, ["-m", "1", f"{HOST}:{pbx_port}"])
+        _finish(sipp, "register")
+        return sipp.all_seen("REGISTER", status=200)[-1].at
 
     def dial(self, pbx_port: int, user: str, password: str, what: str) -> SipMessage:
         """The phone dials; the final answer that it got."""

@@ -180,7 +180,7 @@ class Stage:
     def goodbye(self) -> None:
         """Every caller hangs up; nobody of the shape is left on the line."""
         for call, caller in zip(self.calls, self.callers, strict=True):
-            if not caller.was_hung_up_on:
+            if not caller.was_hung_up_on and not caller.seen("BYE", ours=True):
                 caller.leave()
             self.ami.step("ended", call=call)
         self.clear()

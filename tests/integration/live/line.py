@@ -133,6 +133,11 @@ class Page:
         """The values of one kind."""
         return [value for (found, _), value in list(self.entities.items()) if found == kind]
 
+    def shown(self, kind: str) -> list[Any]:
+        """Every value of one kind that the page was told, oldest first: also what went soon, like a short ring."""
+        entities = (entity for message in list(self.messages) for entity in message.get("entities", []))
+        return [entity["value"] for entity in entities if entity["kind"] == kind and entity["value"] is not None]
+
     def one(self, kind: str) -> Any:
         """The value of a kind of which there is at most one; None for none."""
         found = self.all(kind)

@@ -9,7 +9,7 @@ from sqlalchemy import func, select
 
 from service.calls.model import Call
 from service.cases.model import Case, Contact
-from tests.integration.live.line import LiveLine
+from tests.integration.live.line import LiveLine, Page
 from tests.support.sipp import number
 from tests.support.wait import until
 
@@ -24,12 +24,17 @@ def record(line: LiveLine, supervisor: Any, call_id: str) -> Any:
     return until(look, "the call's record is complete", every=0.5)
 
 
+def looked_up(page: Page, before: int = 0) -> list[Any]:
+    """The offers behind so many that say who calls. With a short welcome a phone may ring before that was found."""
+    return [offer for offer in page.shown("offer")[before:] if offer["number"] != "unavailable"]
+
+
 def test_a_call_from_ring_to_record(tmp_path: Path) -> None:
     with LiveLine(tmp_path) as line:
         supervisor = line.page("supervisor")
-        page, phone = line.listener("listener1")
+        page, phone = line.listener("listener1", ring=1.0)
         caller = line.caller(number("+33639980001"))
-        offer = until(lambda: page.one("offer"), "the page shows the offer")
+        offer = until(lambda: looked_up(page), "the page shows the offer")[0]
         assert offer["number"] == "unknown"
         until(lambda: page.one("me")["state"] == "talking", "the listener talks")
         contact = until(lambda: page.one("contact"), "the contact is on the page")
@@ -51,7 +56,7 @@ def test_a_call_from_ring_to_record(tmp_path: Path) -> None:
         assert found["line"] == "+33199003133"
         whats = [fact["what"] for fact in found["timeline"]]
         assert whats == ["entered", "queued", "rung", "answered", "ended"]
-        assert supervisor.one("call") is None
+        until(lambda: supervisor.one("call") is None, "the call is off the board")
         assert line.query(lambda s: s.scalar(select(func.count()).select_from(Contact))) == 1
         assert line.query(lambda s: s.scalar(select(func.count()).select_from(Case))) == 1
         assert line.query(lambda s: s.scalar(select(Call.number_index))) is not None

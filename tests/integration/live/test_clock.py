@@ -124,7 +124,7 @@ def test_waits_and_conversations_last_as_long_as_they_did_when_the_clock_is_set(
     other, _ = it.listener("listener2")
     until(lambda: other.talks, "somebody is answered")
     assert it.ami.step("connecting", nth=2).call == waiting, "who came first is answered first"
-    answered = it.ami.step("connecting", call=waiting).at
+    answered = it.ami.joined(call=waiting).at
     other.hang_up(reason="Q.850;cause=31")
     record = it.record(waiting)
     assert (record.wait_seconds, record.waiting_seconds) == (near(answered - waits), near(answered - waits))
@@ -166,7 +166,7 @@ def test_nothing_happens_when_summer_time_begins(clocked: Clocked) -> None:
     until(lambda: hour() > SUMMER.timestamp() + 2, "it is summer", 90)
     phone, _ = it.listener("listener1")
     until(lambda: phone.talks, "they are answered")
-    answered = it.ami.step("connecting").at
+    answered = it.ami.joined(call=call).at
     phone.hang_up(reason="Q.850;cause=31")
     record = it.record(call)
     assert record.wait_seconds == near(answered - began)

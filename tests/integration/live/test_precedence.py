@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -25,5 +26,9 @@ def test_asterisk_and_the_service_come_before_other_programs_in_all_their_thread
 
 
 def nicenesses(pid: int) -> set[int]:
-    """Of each thread."""
-    return {os.getpriority(os.PRIO_PROCESS, int(task.name)) for task in Path(f"/proc/{pid}/task").iterdir()}
+    """Of each thread that lives: Asterisk's come and go."""
+    found = set()
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        with suppress(ProcessLookupError):
+            found.add(os.getpriority(os.PRIO_PROCESS, int(task.name)))
+    return found

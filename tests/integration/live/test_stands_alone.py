@@ -121,15 +121,20 @@ def ready(line: LiveLine, phone: Phone) -> None:
     until(lambda: "(paused" not in line.pbx.console("queue show national"), "the listener is free")
 
 
+def joined(line: LiveLine) -> int:
+    """How often somebody came to hear somebody, by the journal's word: two of a conversation.
+
+    Who hangs up before that was not in one, whoever was told that they answered.
+    """
+    journal = line.pbx.layout.journal
+    return journal.read_text().count('"BRIDGE_ENTER"') if journal.exists() else 0
+
+
 def talk(line: LiveLine, phone: Phone, digits: str) -> Caller:
-    """Somebody rings, and hears the listener: Asterisk has both in a bridge, by the journal's word."""
-
-    def entered() -> int:
-        return line.pbx.layout.journal.read_text().count('"BRIDGE_ENTER"')
-
-    before = entered() if line.pbx.layout.journal.exists() else 0
+    """Somebody rings, and hears the listener: Asterisk has both in a bridge."""
+    before = joined(line)
     caller = line.caller(number(digits))
-    until(lambda: phone.talks and entered() >= before + 2, "they hear each other")
+    until(lambda: phone.talks and joined(line) >= before + 2, "they hear each other")
     return caller
 
 
@@ -185,8 +190,7 @@ def test_a_listener_answers_on_any_telephone_and_nobody_waits_for_the_service(li
     line.kill_service()
     phone.stop()
     other = line.phone("listener1")  # another telephone, at another address
-    caller = line.caller(number("+33639981401"))
-    until(lambda: other.talks, "the listener is called where they are")
+    caller = talk(line, other, "+33639981401")
     assert caller.lives
     caller.leave()
     line.start_service()
@@ -252,6 +256,7 @@ def test_overflow_follows_the_synchronised_routes_once_the_heartbeat_is_older_th
             return " connecting centre-01 " in line.pbx.layout.journal.read_text()
 
         until(connected, "the journal says who answered")
+        until(lambda: joined(line) == 2, "they hear each other")
         centre.hang_up()
         until(lambda: caller.was_hung_up_on, "the conversation is over")
         line.start_service()

@@ -96,7 +96,7 @@ def test_who_is_taken_out_of_the_queue_while_they_write_keeps_the_contact_and_en
     page.must("POST", "/listener/resume", {})
     until(lambda: page.one("contact") is None, "they ended it")
     until(lambda: not in_contact(line), "which is stored")
-    assert [one["state"] for one in supervisor.all("listener")] == ["free"]
+    until(lambda: [one["state"] for one in supervisor.all("listener")] == ["free"], "the board says so")
 
 
 def test_who_is_deactivated_while_they_write_keeps_page_and_contact_until_they_end_it(line: LiveLine) -> None:

@@ -56,7 +56,7 @@ async def test_a_caller_is_known_while_what_was_shown_before_waits_for_the_trail
                      account_id=lise, at=NOW)  # fmt: skip
         for number in range(3):
             lookup.ask(Question(f"call-{number}", token(NUMBER)))
-            known = (await asyncio.wait_for(answers.get(), 1)).known
+            known = (await asyncio.wait_for(answers.get(), 15)).known
             assert (known.number, len(known.cases)) == ("known", 1)
             lookup.shown(lise, known)
     async with asyncio.timeout(5):
