@@ -7,7 +7,7 @@ from dataclasses import fields
 from datetime import datetime
 from typing import Final, NamedTuple
 
-from sqlalchemy import ColumnElement, String, and_, func, or_, select, type_coerce, update
+from sqlalchemy import BindParameter, ColumnElement, String, and_, bindparam, func, or_, select, type_coerce, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from pbx.facts import EndedBy
@@ -23,9 +23,7 @@ _KEYS = ("pbx", "call_id", "what", "ordinal")
 async def facts_of(session: AsyncSession, pbx: str, call_ids: Collection[str]) -> dict[str, list[Told]]:
     """Stored facts of these calls, by call id."""
     found: dict[str, list[Told]] = {call_id: [] for call_id in call_ids}
-    columns = (StoredFact.call_id, StoredFact.what, StoredFact.ordinal, StoredFact.at, StoredFact.detail)
-    statement = select(*columns).where(StoredFact.pbx == pbx, StoredFact.call_id.in_(call_ids))
-    for call_id, what, ordinal, at, detail in await session.execute(statement):
+    for call_id, what, ordinal, at, detail in await session.execute(_FACTS_OF, {"pbx": pbx, "calls": list(found)}):
         found[call_id].append(Told(what, ordinal, at, detail))
     return found
 
@@ -54,8 +52,16 @@ async def store_facts(session: AsyncSession, pbx: str, facts: Iterable[tuple[str
 
 async def calls_by_id(session: AsyncSession, pbx: str, call_ids: Collection[str]) -> dict[str, Call]:
     """Rows of these calls that exist."""
-    rows = await session.scalars(select(Call).where(Call.pbx == pbx, Call.call_id.in_(call_ids)))
+    rows = await session.scalars(_CALLS_BY_ID, {"pbx": pbx, "calls": list(call_ids)})
     return {row.call_id: row for row in rows}
+
+
+# Asked with every batch of facts: putting a statement together costs SQLAlchemy more than SQLite its answer.
+_CALLS: Final[BindParameter[Sequence[str]]] = bindparam("calls", expanding=True)
+_FACTS_OF: Final = select(
+    StoredFact.call_id, StoredFact.what, StoredFact.ordinal, StoredFact.at, StoredFact.detail
+).where(StoredFact.pbx == bindparam("pbx"), StoredFact.call_id.in_(_CALLS))
+_CALLS_BY_ID: Final = select(Call).where(Call.pbx == bindparam("pbx"), Call.call_id.in_(_CALLS))
 
 
 def put_record(session: AsyncSession, pbx: str, call_id: str, row: Call | None, record: Record) -> Call:

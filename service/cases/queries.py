@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Select, and_, bindparam, delete, func, or_, select, update
@@ -280,8 +281,7 @@ async def release(session: AsyncSession, account_id: int, at: datetime) -> Seque
 
 async def is_shielded(session: AsyncSession, number_index: str) -> bool:
     """The accused may use this number too."""
-    shield = select(ShieldedNumber.number_index).where(ShieldedNumber.number_index == number_index)
-    return await session.scalar(shield) is not None
+    return await session.scalar(_SHIELD, {"number": number_index}) is not None
 
 
 async def cases_of_number(
@@ -291,48 +291,60 @@ async def cases_of_number(
 
     Nor the draft that this call itself (`except_draft_of`, its id) made.
     """
-    own = select(Contact.id).where(Contact.call_id == except_draft_of, Contact.case_id == Case.id)
-    return (
-        await session.scalars(
-            select(Case)
-            .join(CaseNumber, CaseNumber.case_id == Case.id)
-            .where(
-                CaseNumber.number_index == number_index,
-                Case.status != CaseStatus.DISCARDED,
-                ~((Case.status == CaseStatus.DRAFT) & own.exists()),
-                not_closed_to(account_id),
-            )
-            .order_by(Case.last_contact_at.desc(), Case.id.desc())
-        )
-    ).all()
+    asked = {"number": number_index, "call": except_draft_of, "account": account_id}
+    return (await session.scalars(_cases_of_number(account_id is not None), asked)).all()
 
 
 async def contacts_of_number(
     session: AsyncSession, number_index: str, account_id: int | None, except_call: str
 ) -> tuple[int, datetime | None]:
     """How many contacts there were from the number, and when the last began."""
-    row = (
-        await session.execute(
-            select(func.count(), func.max(Contact.started_at))
-            .join(Case, Case.id == Contact.case_id)
-            .where(
-                Contact.number_index == number_index,
-                Contact.call_id != except_call,
-                not_closed_to(account_id),
-            )
-        )
-    ).one()
+    asked = {"number": number_index, "call": except_call, "account": account_id}
+    row = (await session.execute(_contacts_of_number(account_id is not None), asked)).one()
     return row[0], row[1]
 
 
 async def closed_to_of_number(session: AsyncSession, number_index: str) -> set[int]:
     """Accounts to whom a case of this number is closed: `known` differs for them."""
-    rows = await session.scalars(
-        select(CaseClosedTo.account_id)
-        .join(CaseNumber, CaseNumber.case_id == CaseClosedTo.case_id)
-        .where(CaseNumber.number_index == number_index)
+    return set(await session.scalars(_CLOSED_TO, {"number": number_index}))
+
+
+# Asked while a phone rings: SQLAlchemy takes longer to put such a statement together than SQLite to answer it.
+_SHIELD: Final = select(ShieldedNumber.number_index).where(ShieldedNumber.number_index == bindparam("number"))
+_CLOSED_TO: Final = (
+    select(CaseClosedTo.account_id)
+    .join(CaseNumber, CaseNumber.case_id == CaseClosedTo.case_id)
+    .where(CaseNumber.number_index == bindparam("number"))
+)
+
+
+@cache
+def _cases_of_number(for_somebody: bool) -> Select[Case]:
+    own = select(Contact.id).where(Contact.call_id == bindparam("call"), Contact.case_id == Case.id)
+    return (
+        select(Case)
+        .join(CaseNumber, CaseNumber.case_id == Case.id)
+        .where(
+            CaseNumber.number_index == bindparam("number"),
+            Case.status != CaseStatus.DISCARDED,
+            ~((Case.status == CaseStatus.DRAFT) & own.exists()),
+            not_closed_to(bindparam("account") if for_somebody else None),
+        )
+        .order_by(Case.last_contact_at.desc(), Case.id.desc())
     )
-    return set(rows)
+
+
+@cache
+def _contacts_of_number(for_somebody: bool) -> Select[int, datetime]:
+    return (
+        select(func.count(), func.max(Contact.started_at))
+        .join(Case, Case.id == Contact.case_id)
+        .where(
+            Contact.number_index == bindparam("number"),
+            Contact.call_id != bindparam("call"),
+            not_closed_to(bindparam("account") if for_somebody else None),
+        )
+    )
 
 
 async def forget_numbers(session: AsyncSession, case_id: int) -> None:

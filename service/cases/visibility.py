@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from sqlalchemy import ColumnElement, and_, exists, false, or_, select, true
+from sqlalchemy import BindParameter, ColumnElement, and_, exists, false, or_, select, true
 
 from service.accounts.rights import Right, Role
 from service.accounts.sessions import KEPT_AFTER_CALL
@@ -25,7 +25,7 @@ from service.cases.model import (
 )
 
 
-def not_closed_to(account_id: int | None) -> ColumnElement[bool]:
+def not_closed_to(account_id: int | BindParameter[int] | None) -> ColumnElement[bool]:
     """The case is not closed to this volunteer (none: nobody in particular)."""
     if account_id is None:
         return true()

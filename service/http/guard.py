@@ -11,6 +11,7 @@ from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 from pydantic import BaseModel, ValidationError
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as TurnTimeout
 
 from service.accounts import sessions
 from service.accounts.rights import Right
@@ -22,6 +23,8 @@ from service.http.errors import ClientWent, unfit
 from service.http.keys import CLOCK, KEYRING, OPTIONS, PUBLISH, STORE, THROTTLE, SessionEnded
 from service.http.routing import PUBLIC, NoQuery, Nothing, Route, Visit
 
+#: what a store that cannot be written raises: it refuses, somebody else holds it, or its file or server is gone
+_NOT_WRITTEN: Final = (DBAPIError, TurnTimeout, ConnectionError)
 _SAFE: Final = frozenset({"GET", "HEAD"})
 #: in whose name a page of ours asks: two tabs share one cookie, and somebody else may have signed in in the other
 _ASKS_AS: Final = "X-Ecoute-Account"
@@ -94,7 +97,7 @@ async def _viewer(request: web.Request, route: Route) -> tuple[Viewer | None, _R
     if found.stale or (found.due and not route.websocket):
         try:
             renewal = await _keep(request, route, found, token)
-        except DBAPIError:  # a locked database must not keep a listener from their page; the next request tries again
+        except _NOT_WRITTEN:  # a locked database must not keep a listener from their page; the next request tries again
             _log.warning("could not note that a session is in use", action="session-touch-failed")
     return found.viewer, renewal
 
@@ -117,7 +120,7 @@ async def _hand_out(request: web.Request, renewal: _Renewal, response: web.Strea
     try:
         async with request.app[STORE].reading() as session:
             holds = await sessions.holds(session, found, token)
-    except DBAPIError:  # the next request gets it
+    except _NOT_WRITTEN:  # the next request gets it
         return
     if holds:
         set_cookie(response, token)
@@ -128,7 +131,7 @@ async def _end_replayed(request: web.Request, token: str) -> None:
     try:
         async with app[STORE].transaction() as session:
             replay = await sessions.end_replayed(session, app[KEYRING], token, app[CLOCK]())
-    except DBAPIError:  # whoever sends it again is noted then
+    except _NOT_WRITTEN:  # whoever sends it again is noted then
         _log.warning("could not end a session whose old token was sent", action="token-replay-not-noted")
         return
     if replay is None:

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from sqlalchemy import Table, Update, func, inspect, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.sql.dml import ReturningInsert
 
 from service.store.base import Base
 
 
-def _insert(session: AsyncSession, table: Table) -> sqlite.Insert | postgresql.Insert:
+def _insert(dialect: str, table: Table) -> sqlite.Insert | postgresql.Insert:
     """An INSERT that knows ON CONFLICT."""
-    name = session.get_bind().dialect.name
-    return sqlite.insert(table) if name == "sqlite" else postgresql.insert(table)
+    return sqlite.insert(table) if dialect == "sqlite" else postgresql.insert(table)
 
 
 def table_of(model: type[Base]) -> Table:
@@ -36,10 +37,15 @@ async def insert_once(
     """
     if not rows:
         return 0
-    table = table_of(model)
-    statement = _insert(session, table).on_conflict_do_nothing(index_elements=list(keys))
-    done = await session.execute(statement.returning(*(table.c[key] for key in keys)), [dict(row) for row in rows])
+    statement = _insert_once(session.get_bind().dialect.name, table_of(model), tuple(keys))
+    done = await session.execute(statement, [dict(row) for row in rows])
     return len(done.all())
+
+
+@cache
+def _insert_once(dialect: str, table: Table, keys: tuple[str, ...]) -> ReturningInsert[Any]:
+    statement = _insert(dialect, table).on_conflict_do_nothing(index_elements=list(keys))
+    return statement.returning(*(table.c[key] for key in keys))
 
 
 async def run_many(session: AsyncSession, statement: Update, values: Sequence[Mapping[str, Any]]) -> None:
@@ -51,7 +57,7 @@ async def run_many(session: AsyncSession, statement: Update, values: Sequence[Ma
 async def count_up(session: AsyncSession, model: type[Base], key: Mapping[str, Any], counter: str) -> int:
     """The next value of a counter row (1, 2, 3…), made when it is not there. Race-free: the row stays locked."""
     table = table_of(model)
-    statement = _insert(session, table).values({**key, counter: 1})
+    statement = _insert(session.get_bind().dialect.name, table).values({**key, counter: 1})
     done = await session.execute(
         statement.on_conflict_do_update(index_elements=list(key), set_={counter: table.c[counter] + 1}).returning(
             table.c[counter]

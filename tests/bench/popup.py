@@ -39,6 +39,8 @@ _TALK_SECONDS: Final = 2.0
 #: telephones whose listeners take calls: with the pages, a round of the queue in 3.2 s
 _AT_WORK: Final = 30
 _BROWSERS: Final = 2
+#: callers' numbers, each again and again: after so many calls every one was used before
+_NUMBERS: Final = 1000
 
 #: Notes when each call's pop-up is there, and handles the call. Times: epoch milliseconds.
 _IN_THE_PAGE: Final = """
@@ -156,7 +158,8 @@ def _calls(
     """Milliseconds from AgentCalled to the panel, to what is known in it, to the next frame; and how many not seen."""
     offsets = [_clock_offset(page) for page in pages.values()]
     seconds = 60 + 2 * bench.size.popups
-    caller = line.caller(calls=_CALLS_PER_SECOND * seconds, rate=_CALLS_PER_SECOND, stay=90)
+    numbers = [f"+3363998{n % _NUMBERS:04}" for n in range(_CALLS_PER_SECOND * seconds)]
+    caller = line.caller(numbers=numbers, rate=_CALLS_PER_SECOND, stay=90)
 
     def enough() -> bool:
         assert caller.process.poll() is None, "the callers go on"

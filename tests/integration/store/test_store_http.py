@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 import io
 import sqlite3
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, get_args
 
 import aiohttp
 import pytest
 from aiohttp import WSServerHandshakeError
+from sqlalchemy import update
 from yarl import URL
 
+from service.accounts.model import SignedInSession
 from service.accounts.rights import Role
 from service.http.errors import FaultId
 from service.http.keys import ContactChanged, SessionEnded
@@ -251,6 +253,18 @@ async def test_a_locked_database_is_503_and_the_save_works_once_it_is_free(
     other.execute("ROLLBACK")
     other.close()
     async with client.put(address, json={"text": "patience", "version": 0}) as response:
+        assert response.status == 200
+
+
+async def test_who_comes_back_after_a_while_sees_their_page_though_nobody_can_write(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That the session is in use is noted with a later request: it waits its turn, and gives it up."""
+    monkeypatch.setattr("service.store.engine.TURN_SECONDS", 0.05)
+    _, client = await site.signed_in("lise", Role.LISTENER)
+    async with site.store.transaction() as session:
+        await session.execute(update(SignedInSession).values(used_at=datetime.now(UTC) - timedelta(hours=1)))
+    async with site.store.transaction(), client.get(f"{API}/session") as response:
         assert response.status == 200
 
 

@@ -8,15 +8,32 @@ import { notebook, phone, ring, vault } from "./station";
 
 const ringing = computed(() => phone.call.value?.stage === "ringing");
 
+/** Once who calls is on the page, which takes less than this does. Not by a timer: in a page behind others they wait. */
+function afterwards(act: () => void): void {
+  const { port1, port2 } = new MessageChannel();
+  port1.onmessage = () => {
+    port1.close();
+    act();
+  };
+  port2.postMessage(null);
+}
+
 export function watchWindow(): void {
   effect(() => {
-    document.title = ringing.value ? `● ${words.value.call.ringing} · ${words.value.app.name}` : words.value.app.name;
-    const icon = document.querySelector<HTMLLinkElement>('link[rel="icon"]');
-    icon?.setAttribute("href", ringing.value ? "/favicon-ringing.svg" : "/favicon.svg");
+    const { call, app } = words.value;
+    const title = ringing.value ? `● ${call.ringing} · ${app.name}` : app.name;
+    const image = ringing.value ? "/favicon-ringing.svg" : "/favicon.svg";
+    afterwards(() => {
+      document.title = title;
+      document.querySelector<HTMLLinkElement>('link[rel="icon"]')?.setAttribute("href", image);
+    });
   });
   effect(() => {
-    if (ringing.value) ring.start();
-    else ring.stop();
+    ringing.value;
+    afterwards(() => {
+      if (ringing.peek()) ring.start();
+      else ring.stop();
+    });
   });
   effect(() => {
     if (ringsHere.value) ring.tryOut();
