@@ -34,7 +34,7 @@ from service.world import LinkState
 
 #: pages are told the time this often, so that they notice a service that died
 PAGE_TICK_SECONDS: Final = 2.0
-#: requests that are being answered, and facts that are being stored, may finish
+#: requests that are being answered, facts that are being stored, and offers on their way to the trail may finish
 SHUTDOWN_SECONDS: Final = 3.0
 #: changes by people that may wait to be shown; one that finds no room is shown with the next
 CHANGES_LIMIT: Final = 1000
@@ -154,7 +154,7 @@ class Service:
         return parts
 
     async def _wind_down(self, tasks: list[asyncio.Task[None]]) -> None:
-        """Links first, so that no new fact comes; then what was heard is stored; then the rest."""
+        """Links first, so that no new fact comes; then what was heard and shown is stored; then the rest."""
         failed = [task for task in tasks if task.done() and not task.cancelled() and task.exception() is not None]
         for pbx in self.pbxs:
             await pbx.link.close()
@@ -163,6 +163,7 @@ class Service:
                 await asyncio.wait_for(pbx.recorder.settled(), SHUTDOWN_SECONDS)
             except TimeoutError:
                 _log.warning("facts are left to the journal", action="stop-unsettled", batches=pbx.recorder.behind)
+        await self.live.lookup.settled(SHUTDOWN_SECONDS)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

@@ -64,6 +64,7 @@ class Lookup:
         self._numbers = numbers
         self._questions: asyncio.Queue[Question] = asyncio.Queue(QUEUE_LIMIT)
         self._shown: asyncio.Queue[Shown] = asyncio.Queue(QUEUE_LIMIT)
+        self._at_hand: list[Shown] = []  #: being put on the trail
         self._asked: set[Question] = set()
 
     def ask(self, question: Question) -> None:
@@ -77,7 +78,17 @@ class Lookup:
         try:
             self._shown.put_nowait(Shown(account_id, known, datetime.now(UTC)))
         except asyncio.QueueFull:
-            _log.error("an offer that was shown is not on the audit trail", action="audit-lost", account_id=account_id)
+            _audit_lost(account_id)
+
+    async def settled(self, within: float) -> None:
+        """At the end of the service: all that was shown is on the trail, or told as lost after `within` seconds."""
+        try:
+            async with asyncio.timeout(within):
+                await self._shown.join()
+        except TimeoutError:
+            waiting = [self._shown.get_nowait() for _ in range(self._shown.qsize())]
+            for account_id in sorted({shown.account_id for shown in (*self._at_hand, *waiting)}):
+                _audit_lost(account_id)
 
     async def run(self) -> None:
         """Answer until cancelled. No question waits for the trail, which waits for whoever writes."""
@@ -98,7 +109,7 @@ class Lookup:
 
     async def _audit_all(self) -> None:
         while True:
-            items = [await self._shown.get()]
+            items = self._at_hand = [await self._shown.get()]
             while len(items) < AUDITS_AT_ONCE and not self._shown.empty():
                 items.append(self._shown.get_nowait())
             while True:
@@ -110,6 +121,9 @@ class Lookup:
                     await asyncio.sleep(_PAUSE_AFTER_FAILURE_SECONDS)
                 else:
                     break
+            for _ in items:
+                self._shown.task_done()
+            self._at_hand = []
 
     async def _answer(self, question: Question) -> KnownCaller:
         index = self.index_of(question.token)
@@ -129,6 +143,10 @@ class Lookup:
         if opened.kind is not NumberKind.GIVEN or opened.number is None:
             return None
         return self._keyring.blind_index(opened.number)
+
+
+def _audit_lost(account_id: int) -> None:
+    _log.error("an offer that was shown is not on the audit trail", action="audit-lost", account_id=account_id)
 
 
 def _to_nobody(_question: Question, _known: KnownCaller) -> None:

@@ -19,11 +19,11 @@ from service.accounts import kept, sessions
 from service.accounts import queries as accounts
 from service.errors import ServiceError
 from service.keys import Keyring
-from service.listeners.model import account_of
+from service.listeners.model import account_of, interface_of
 from service.listeners.phones import Phones
 from service.live import Live
 from service.store.engine import Store
-from service.world import LinkState
+from service.world import Line, LinkState
 
 #: what ended elsewhere has its effect here within this
 LOOK_SECONDS: Final = 2.0
@@ -77,19 +77,26 @@ class Departures:
         """Nobody rings accounts that ended, lack a second step that is asked of them, or whose phone went with its
         session. When they are back they say so themselves.
         """
-        for pbx, line in self._live.world.lines.items():
-            found = {interface: account_of(interface) for interface in line.state.members}
-            members = {interface: account for interface, account in found.items() if account is not None}
+        for line in self._live.world.lines.values():
+            members = {account for account in map(account_of, line.state.members) if account is not None}
             if line.link is not LinkState.UP or not members:
                 continue
-            async with self._store.reading() as session:
-                gone = await accounts.not_to_be_rung(session, set(members.values()))
-            for account in gone:
-                await self._live.leave_queues(account)
-            for interface in [interface for interface, account in members.items() if account in gone]:
-                member = line.state.members.get(interface)
-                for queue in sorted(member.queues) if member is not None else []:
-                    await self._remove(RemoveMember(pbx=pbx, queue=queue, interface=interface))
+            for account in await self._not_to_be_rung(members):
+                await self._leave(line, account)
+
+    async def _leave(self, line: Line, account: int) -> None:
+        """Asked again before each step, as each may wait for seconds: who is back meanwhile stays, with their word."""
+        if await self._not_to_be_rung({account}):
+            await self._live.leave_queues(account)
+        interface = interface_of(account)
+        member = line.state.members.get(interface)
+        for queue in sorted(member.queues) if member is not None else []:
+            if await self._not_to_be_rung({account}):
+                await self._remove(RemoveMember(pbx=line.pbx, queue=queue, interface=interface))
+
+    async def _not_to_be_rung(self, found: set[int]) -> set[int]:
+        async with self._store.reading() as session:
+            return await accounts.not_to_be_rung(session, found)
 
     async def _remove(self, command: RemoveMember) -> None:
         """A refusal is about this one alone: the others are not to be rung either."""

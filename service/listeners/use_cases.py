@@ -95,17 +95,21 @@ async def resume(live: Live, viewer: Viewer) -> None:
         return
     pbxs = _serving(live, viewer)
     untold = _writes_unpaused(live, viewer)
+    before = set(live.world.calls_of(viewer.account_id))
     if doing.state is ListenerState.WRAP_UP:
         live.views.ending_wrapup.add(viewer.account_id)
         live.views.show_again(viewer.account_id)
     try:
         for pbx in pbxs:
             await live.send(PauseMember(pbx=pbx, interface=interface_of(viewer.account_id), paused=False))
+            if not before.issuperset(live.world.calls_of(viewer.account_id)):
+                return  # they took the next caller meanwhile: that wrap-up is not the one that they end
     except Exception:
         live.views.ending_wrapup.discard(viewer.account_id)
         live.views.show_again(viewer.account_id)
         raise
     live.world.writing_ended(viewer.account_id)  # not before: a PBX that died on the way was told nothing
+    untold = untold and _writes_unpaused(live, viewer)  # not what began meanwhile, and may be over already
     if untold or live.world.is_done(viewer.account_id):  # done: the event came while another PBX still held them
         _end_writing(live, viewer)
 
