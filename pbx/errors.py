@@ -14,6 +14,10 @@ START_AGAIN = (
 )
 
 
+#: a disk that nobody can use until somebody mends it: of a failing one, Linux makes a read-only one
+_DISK_FAILS = (errno.EROFS, errno.EIO, errno.EUCLEAN, errno.ESTALE)
+
+
 class SetupError(Exception):
     """Something that a person has to mend before the PBX can run.
 
@@ -42,6 +46,12 @@ def on_disk(directory: Path, setting: str) -> Iterator[None]:
                 "directory-not-ours",
                 f"{error.filename or directory} belongs to another user and cannot be written.",
                 f"Run as the user who made it, or set {setting} to a directory that is yours.",
+            ) from error
+        if error.errno in _DISK_FAILS:
+            raise SetupError(
+                "disk-failing",
+                f"The disk that holds {directory} cannot be used: {error.strerror}.",
+                f"Look at `dmesg` for its fault, and mend it, or set {setting} to a directory on another disk.",
             ) from error
         raise
 

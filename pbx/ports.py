@@ -21,6 +21,7 @@ class Port:
     address: str
     number: int
     key: str
+    of_browsers: bool = False  #: elsewhere; telephones do without it
 
     def free(self) -> bool:
         """Whether it can be bound now. Raises SetupError when the address is none of this machine's."""
@@ -59,7 +60,7 @@ def of(site: dict[str, object]) -> list[Port]:
     sip, http, ami = (int(str(site[key])) for key in ("sip_port", "http_port", "ami_port"))
     tls = int(str(site["tls_port"]))
     return [
-        *([Port("tcp", bind, tls, "pbx.tls_port")] if tls else []),
+        *([Port("tcp", bind, tls, "pbx.tls_port", of_browsers=True)] if tls else []),
         Port("udp", bind, sip, "pbx.sip_port"),
         Port("tcp", bind, sip, "pbx.sip_port"),
         Port("tcp", bind, http, "pbx.http_port"),

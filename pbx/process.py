@@ -136,7 +136,7 @@ def start(asterisk: Asterisk, layout: Layout, progress: Progress) -> RunningPbx:
         _own(layout, way.uid)
         conf.replace(layout.started, layout.site.read_bytes(), mode=0o640)
         running = _launch(way, layout, files)
-        _refuse_deaf(running, needed)
+        _refuse_deaf(running, needed, progress)
         return running
 
 
@@ -235,10 +235,22 @@ def _died(layout: Layout, said: str) -> SetupError:
     )
 
 
-def _refuse_deaf(running: RunningPbx, needed: list[ports.Port]) -> None:
-    """A PBX that came up without one of its ports would take no call, or show none: it is ended again."""
+def _refuse_deaf(running: RunningPbx, needed: list[ports.Port], progress: Progress) -> None:
+    """A PBX that came up without one of its ports would take no call, or show none: it is ended again.
+
+    Without that of browsers elsewhere it goes on, since all other phones work (law 4): Asterisk does not open it where
+    it has no use for the certificate.
+    """
     for port in needed:
-        if port.free():
+        if not port.free():
+            continue
+        if port.of_browsers:
+            progress(
+                f"Asterisk does not listen on port {port.number}/{port.protocol}: browsers elsewhere have no phone, "
+                f"all others work. Look at {running.layout.start_log}, and at http.certificate and http.private_key "
+                f"in ecoute.toml. Then {START_AGAIN}: its calls end first"
+            )
+        else:
             running._go(_PATIENCE)
             raise SetupError(
                 "pbx-not-listening",

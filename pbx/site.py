@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Literal
 from zoneinfo import ZoneInfo
 
-from pbx import conf, hours
-from pbx.errors import SetupError, on_disk
+from pbx import conf, hours, tls
+from pbx.errors import START_AGAIN, SetupError, on_disk
 from pbx.layout import SOURCES, Layout
 
 _ID = conf.Form(r"[a-z][a-z0-9-]{0,31}", "lower-case letters, digits and hyphens, a letter first")
@@ -90,16 +90,17 @@ def write(site: SiteConfig, layout: Layout, sources: Path = SOURCES) -> None:
     """Copy the plain files as they stand, and write the generated ones. Unchanged files are not touched.
 
     Phones' accounts that are there stay, and centres' queues where the site names no centres. Raises SetupError before
-    anything is written when a value does not fit.
+    anything is written when a value does not fit, or the secrets that are there do not.
     """
     files, certificate = generated(site), _certificate(site, layout)
     with on_disk(layout.data, "store.data_dir"):
         layout.generated.mkdir(parents=True, exist_ok=True)
+        accounts = _manager_secrets(ensure_secrets(layout))
         _mirror(sources / "asterisk-config", layout.etc, "*.conf")
         _mirror(sources / "dialplan", layout.etc / "dialplan", "*.conf")
         for name, body in files.items():
             conf.write(layout.generated / name, body)
-        conf.write(layout.generated / "manager_secrets.conf", _manager_secrets(ensure_secrets(layout)))
+        conf.write(layout.generated / "manager_secrets.conf", accounts)
         if site.centres is not None or not layout.centre_queues.exists():
             write_centre_queues(layout, site.centres or ())
         for name, content in certificate.items():
@@ -135,11 +136,16 @@ def centre_queues_body(centres: Sequence[str]) -> str:
 
 
 def read_secrets(layout: Layout) -> dict[str, str]:
-    """Secrets of the manager accounts `service` and `provision`, once the site was written. ValueError: not those."""
-    found = json.loads(layout.secrets.read_bytes())
-    if isinstance(found, dict):
-        return {str(name): str(secret) for name, secret in found.items()}
-    raise ValueError("the file of secrets holds no JSON object")
+    """Secrets of the manager accounts `service` and `provision`, once the site was written. SetupError: not those."""
+    try:
+        found = json.loads(layout.secrets.read_bytes())
+        return {account: str(found[account]) for account in _ACCOUNT_OF_AMI}
+    except (ValueError, KeyError, TypeError) as error:
+        raise SetupError(
+            "secrets-unusable",
+            f"{layout.secrets} does not hold the secrets of the PBX's accounts.",
+            f"Put the right one back, or remove it and {START_AGAIN}: new ones are made then.",
+        ) from error
 
 
 def ensure_secrets(layout: Layout) -> dict[str, str]:
@@ -299,19 +305,9 @@ def _http(site: SiteConfig) -> str:
 
 
 def _certificate(site: SiteConfig, layout: Layout) -> dict[str, bytes]:
-    """The files of `etc/tls/`, by name. None where they cannot be read and those of before are there: these stay."""
     if not (site.tls_port and site.certificate and site.private_key):
         return {}
-    try:
-        return {"certificate.pem": site.certificate.read_bytes(), "private_key.pem": site.private_key.read_bytes()}
-    except OSError as error:
-        if (layout.tls / "private_key.pem").exists():
-            return {}
-        raise SetupError(
-            "no-certificate",
-            f"{error.filename} cannot be read ({error.strerror}).",
-            "Put it there, set http.certificate and http.private_key in ecoute.toml, or pbx.tls_port = 0.",
-        ) from error
+    return tls.taken_over(site.certificate, site.private_key, layout.tls)
 
 
 def _rtp(site: SiteConfig) -> str:

@@ -346,5 +346,5 @@ def _tls(settings: Settings) -> ssl.SSLContext | None:
     if http.certificate is None:
         return None
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(http.certificate, http.private_key)
+    context.load_cert_chain(http.certificate, http.private_key, password=lambda: "")  # never asked for on the terminal
     return context

@@ -17,6 +17,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from pbx import conf
+
 _VALID = datetime.timedelta(days=397)  # browsers refuse longer ones
 
 
@@ -30,7 +32,7 @@ class Certificate:
 
 
 def for_this_machine(directory: Path) -> Certificate:
-    """Reads it, or makes it when it is missing, nearly over or not for today's addresses."""
+    """Reads it, or makes it when it is missing, broken, nearly over or not for today's addresses."""
     addresses = own_addresses()
     made = Certificate(directory / "lan.crt", directory / "lan.key", addresses)
     if not _still_good(made):
@@ -51,9 +53,13 @@ def own_addresses() -> tuple[str, ...]:
 
 
 def _still_good(wanted: Certificate) -> bool:
-    if not (wanted.certificate.is_file() and wanted.private_key.is_file()):
+    try:
+        known = x509.load_pem_x509_certificate(wanted.certificate.read_bytes())
+        key = serialization.load_pem_private_key(wanted.private_key.read_bytes(), password=None)
+    except (FileNotFoundError, ValueError):  # not there, or not all of it: the machine went down
         return False
-    known = x509.load_pem_x509_certificate(wanted.certificate.read_bytes())
+    if key.public_key() != known.public_key():
+        return False
     names = known.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     covered = {str(name.value) for name in names}
     soon = datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=14)
@@ -77,11 +83,10 @@ def _make(wanted: Certificate) -> None:
         .sign(key, hashes.SHA256())
     )
     wanted.certificate.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    wanted.private_key.touch(mode=0o600)
-    wanted.private_key.write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
-    wanted.certificate.write_bytes(built.public_bytes(serialization.Encoding.PEM))
+    pem = serialization.Encoding.PEM
+    private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    conf.replace(wanted.private_key, private, mode=0o600)
+    conf.replace(wanted.certificate, built.public_bytes(pem), mode=0o644)
 
 
 def _name(address: str) -> x509.GeneralName:

@@ -120,6 +120,9 @@ def _one_that_runs(pbx: Pbx, layout: Layout) -> Iterator[Problem]:
     except loaded.Unseen as error:
         yield _unseen(pbx, error.reason)
         return
+    except SetupError as error:  # of its secrets
+        yield _unseen(pbx, error.sentence.rstrip("."))
+        return
     except (OSError, ValueError, KeyError) as error:
         yield _unseen(pbx, f"its files cannot be read by this user ({type(error).__name__})")
         return

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict
 from ipaddress import ip_address
 from pathlib import Path
 
-from pbx import install, ports, process, prompts, requirements, site
+from pbx import install, ports, process, prompts, requirements, site, tls
 from pbx.carrier import CarrierNames
 from pbx.console import ConsoleError
 from pbx.errors import START_AGAIN, SetupError
@@ -59,7 +59,9 @@ def start(settings: Settings, pbx: Pbx, progress: Progress) -> RunningPbx:
     else:
         _tell_what_lacks(wanted, progress)
     prompts.install(cache_dir(os.environ), layout, progress)
-    return process.start(asterisk, layout, progress)
+    running = process.start(asterisk, layout, progress)
+    process.refuse_other_ports(layout, ports.of(asdict(wanted)))  # it may have those of its last start
+    return running
 
 
 def start_as_it_was(layout: Layout, progress: Progress) -> RunningPbx:
@@ -69,10 +71,13 @@ def start_as_it_was(layout: Layout, progress: Progress) -> RunningPbx:
 
 def _tell_what_lacks(wanted: site.SiteConfig, progress: Progress) -> None:
     """What browsers' phones will miss; telephones do not."""
-    for file in (wanted.certificate, wanted.private_key):
-        if wanted.tls_port and file is not None and not os.access(file, os.R_OK):
+    if wanted.tls_port and wanted.certificate and wanted.private_key:
+        try:
+            tls.files(wanted.certificate, wanted.private_key)
+        except SetupError as error:
             progress(
-                f"{file} cannot be read: the PBX goes on with the copy that it has. Put it back before that expires"
+                f"{error.sentence} The PBX goes on with the copy that it has. {error.mend} Then, before that copy "
+                f"expires, {START_AGAIN}: its calls end first"
             )
     if wanted.external_address and not wanted.own_address and ip_address(wanted.bind).is_unspecified:
         progress(
@@ -94,28 +99,38 @@ def _tell_what_waits(layout: Layout, wanted: site.SiteConfig, progress: Progress
 def kept_running(settings: Settings, progress: Progress) -> Iterator[None]:
     """A PBX that dies meanwhile is started again at once; one that was stopped on purpose (`ecoute down`) is not.
 
-    Whatever keeps it from starting is told, and it is tried again.
+    Whatever keeps it from starting is told, and it is tried again. None waits for the mend of another.
     """
     tell = _to_whoever_reads(progress)
-
-    def watch() -> float:
-        patience = _LOOK_SECONDS
+    with ExitStack() as watched:
         for pbx in settings.pbx:
-            if not _died(Layout.of(settings.store.data_dir, pbx.id)):
-                continue
-            tell(f"The PBX {pbx.id} has died: starting it again")
-            try:
-                start(settings, pbx, tell)
-            except SetupError as error:
-                tell(f"{error.sentence} {error.mend}")
-                patience = _RETRY_SECONDS
-            except Exception as error:  # a full disk, a program that is gone: no reason to leave the line dead
-                tell(f"It did not start ({type(error).__name__}: {error}). It is tried again")
-                patience = _RETRY_SECONDS
-        return patience
-
-    with _repeated("pbx-watch", watch):
+            watched.enter_context(_repeated(f"{pbx.id}-watch", _watch(settings, pbx, tell)))
         yield
+
+
+def _watch(settings: Settings, pbx: Pbx, tell: Progress) -> Callable[[], float]:
+    """A look at this PBX that starts it where it is dead; returns after how many seconds to look again."""
+    layout = Layout.of(settings.store.data_dir, pbx.id)
+    ran = process.find(layout) is not None
+
+    def look() -> float:
+        nonlocal ran
+        running = process.find(layout)
+        if running or process.stopped_on_purpose(layout):
+            ran = running is not None
+            return _LOOK_SECONDS
+        if ran:  # told once; one that never came up did not die
+            tell(f"The PBX {pbx.id} has died: starting it again")
+        ran = False
+        try:
+            start(settings, pbx, tell)
+        except SetupError as error:
+            tell(f"The PBX {pbx.id} does not start: {error.sentence} {error.mend}")
+        except Exception as error:  # a full disk, a program that is gone: no reason to leave the line dead
+            tell(f"The PBX {pbx.id} did not start ({type(error).__name__}: {error}). It is tried again")
+        return _LOOK_SECONDS if process.find(layout) else _RETRY_SECONDS
+
+    return look
 
 
 @contextmanager
@@ -171,10 +186,6 @@ def _to_whoever_reads(progress: Progress) -> Progress:
             progress(step)
 
     return tell
-
-
-def _died(layout: Layout) -> bool:
-    return process.find(layout) is None and not process.stopped_on_purpose(layout)
 
 
 def layouts(settings: Settings) -> dict[str, Layout]:

@@ -15,6 +15,7 @@ from pbx.layout import SOURCES, Layout
 from pbx.no_cap import RULES
 from pbx.phones import PhoneAccount, write_accounts
 from pbx.ways import Way
+from service.cli import certificate
 from tests.asterisk.dialplan_seeds import DIALPLAN_SEEDS
 from tests.asterisk.no_cap_seeds import CODE_SEEDS, COMPOSE_SEEDS, SEEDS, CodeSeed, Seed
 
@@ -92,14 +93,9 @@ def test_no_site_is_found_fault_with(tmp_path: Path, values: dict[str, Any]) -> 
 
 
 def test_a_wss_port_with_its_certificate_passes(tmp_path: Path) -> None:
-    for name in ("certificate", "key"):
-        (tmp_path / name).write_text("PEM")
-    assert (
-        verifier.check(
-            written(tmp_path, tls_port=8089, certificate=tmp_path / "certificate", private_key=tmp_path / "key")
-        )
-        == []
-    )
+    made = certificate.for_this_machine(tmp_path / "tls")
+    etc = written(tmp_path, tls_port=8089, certificate=made.certificate, private_key=made.private_key)
+    assert verifier.check(etc) == []
 
 
 ALL_SEEDS = [*SEEDS, *DIALPLAN_SEEDS]

@@ -13,6 +13,7 @@ from pbx import phones, site, verifier
 from pbx.errors import SetupError
 from pbx.layout import Layout
 from pbx.site import SiteConfig, TrunkByAddress, TrunkByRegistration
+from service.cli import certificate
 
 BY_ADDRESS = TrunkByAddress(addresses=("192.0.2.10", "198.51.100.0/28"), server="192.0.2.10:5062")
 BY_REGISTRATION = TrunkByRegistration(server="sip.carrier.example", username="ecoute1", password="a;b c")
@@ -111,19 +112,18 @@ def test_hours_that_mean_nothing_are_refused(phrase: str) -> None:
 
 
 def test_browser_phones_beyond_this_machine_get_a_port_with_a_certificate(layout: Layout, tmp_path: Path) -> None:
-    (tmp_path / "c.pem").write_text("certificate")
-    (tmp_path / "k.pem").write_text("key")
+    made = certificate.for_this_machine(tmp_path / "tls")
     lan = with_values(
         bind="0.0.0.0",  # noqa: S104
         tls_port=8089,
-        certificate=tmp_path / "c.pem",
-        private_key=tmp_path / "k.pem",
+        certificate=made.certificate,
+        private_key=made.private_key,
     )
     site.write(lan, layout)
     written = lines((layout.generated / "http.conf").read_text())
     assert "tlsbindaddr = 0.0.0.0:8089" in written
     assert "tlsprivatekey = etc/tls/private_key.pem" in written
-    assert (layout.tls / "private_key.pem").read_text() == "key"
+    assert (layout.tls / "private_key.pem").read_bytes() == made.private_key.read_bytes()
     assert (layout.tls / "private_key.pem").stat().st_mode & 0o777 == 0o640
     assert "[wss]" in (layout.generated / "pjsip_transports.conf").read_text()
 
@@ -326,3 +326,24 @@ def test_the_proof_knows_every_form_that_the_files_take(layout: Layout) -> None:
     assert list(verifier.check(layout.etc)) == []
     site.write(with_values(trunk=TrunkByAddress(addresses=("203.0.113.5",))), layout)
     assert list(verifier.check(layout.etc)) == []
+
+
+@pytest.mark.parametrize("held", ["", "{", "[]", "null", '"secret"', '{"service": "only"}'])
+def test_secrets_that_are_none_are_named_before_anything_is_replaced(layout: Layout, held: str) -> None:
+    site.write(SITE, layout)
+    layout.secrets.write_text(held)
+    before = {file: file.read_bytes() for file in layout.data.rglob("*") if file.is_file()}
+    with pytest.raises(SetupError, match=r"secrets\.json") as refused:
+        site.write(with_values(sip_port=5070), layout)
+    assert refused.value.id == "secrets-unusable"
+    assert {file: file.read_bytes() for file in layout.data.rglob("*") if file.is_file()} == before
+
+
+def test_a_disk_that_cannot_be_read_is_told(layout: Layout) -> None:
+    site.write(SITE, layout)
+    layout.secrets.unlink()
+    layout.secrets.symlink_to("/proc/self/mem")  # read from its beginning, it answers EIO
+    with pytest.raises(SetupError, match="Input/output error") as refused:
+        site.write(SITE, layout)
+    assert refused.value.id == "disk-failing"
+    assert "store.data_dir" in refused.value.mend

@@ -14,7 +14,7 @@ from pbx import process, site
 from pbx.errors import SetupError
 from pbx.layout import Layout
 from pbx.site import TrunkByAddress
-from tests.support.pbx import start_test_pbx
+from tests.support.pbx import quiet, start_test_pbx, the_asterisk
 from tests.support.users import become_ordinary, directory_for_all, in_a_child
 
 AS_ROOT = os.geteuid() == 0
@@ -106,3 +106,23 @@ def test_an_asterisk_that_does_not_listen_is_ended_again(tmp_path: Path) -> None
         start_test_pbx(tmp_path, sources=sources)
     assert refused.value.id == "pbx-not-listening"
     assert process.find(Layout.of(tmp_path, "pbx1")) is None
+
+
+@pytest.mark.skipif(not AS_ROOT, reason="mounting a small disk takes root")
+def test_a_disk_that_became_read_only(open_directory: Path) -> None:
+    """As Linux makes one that fails."""
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(open_directory)], check=True)
+    config = site.SiteConfig(
+        pbx="pbx1", numbers={"3133": "+33199003133"}, trunk=TrunkByAddress(addresses=("127.0.0.1",))
+    )
+    where = Layout.of(open_directory, "pbx1")
+    try:
+        site.write(config, where)
+        subprocess.run(["mount", "-o", "remount,ro", str(open_directory)], check=True)
+        with pytest.raises(SetupError) as refused:
+            site.write(config, where)
+        with pytest.raises(SetupError) as not_started:
+            process.start(the_asterisk(), where, quiet)
+    finally:
+        subprocess.run(["umount", str(open_directory)], check=True)
+    assert refused.value.id == not_started.value.id == "disk-failing"

@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,12 +15,13 @@ from pathlib import Path
 
 import pytest
 
-from pbx import ports, process
+from pbx import process
 from pbx.errors import SetupError
 from pbx.layout import Layout
 from service.cli import certificate, down, machine, up
 from service.settings import Http, Pbx, Settings, Store
 from tests.support.pbx import Ports, quiet, reserve_ports
+from tests.support.sipp import Caller
 from tests.support.wait import stays, until
 
 CENTRE = "[centre-38](centre)\n"
@@ -163,28 +165,50 @@ def test_a_taken_port_of_the_pages_takes_no_telephone_away(tmp_path: Path, block
     assert process.find(layout)
 
 
-def test_a_pbx_that_came_up_deaf_after_a_crash_is_tried_until_it_hears(
-    tmp_path: Path, block: Ports, layout: Layout, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """As when a certificate is renewed with a broken file: Asterisk starts without that port, and is ended again."""
-    monkeypatch.setattr(machine, "_RETRY_SECONDS", 0.2)
-    made = certificate.for_this_machine(tmp_path / "tls")
-    settings = settings_of(tmp_path, block, tls_port=block.tls).model_copy(
-        update={"http": Http(certificate=made.certificate, private_key=made.private_key)}
-    )
-    good, said = made.certificate.read_bytes(), list[str]()
+def presented(port: int) -> str | None:
+    """The certificate with which this port answers; None where nobody answers yet."""
+    try:
+        return ssl.get_server_certificate(("127.0.0.1", port), timeout=5)
+    except OSError:
+        return None
+
+
+def test_a_certificate_renewed_by_half_takes_no_phone_away(tmp_path: Path, block: Ports, layout: Layout) -> None:
+    """As while its key is not there yet: a PBX that died comes back with the copy that it had, and says so."""
+    made, renewed = (certificate.for_this_machine(tmp_path / name) for name in ("tls", "renewed"))
+    http = Http(certificate=made.certificate, private_key=made.private_key)
+    settings = settings_of(tmp_path, block, tls_port=block.tls).model_copy(update={"http": http})
+    good, said = made.certificate.read_text(), list[str]()
     running = machine.start(settings, settings.pbx[0], quiet)
     with machine.kept_running(settings, said.append):
-        made.certificate.write_text("no certificate")
+        made.certificate.write_bytes(renewed.certificate.read_bytes())
         running.kill()
-        until(lambda: sum("without listening" in line for line in said) >= 2, "it is tried again and again", 60)
-        made.certificate.write_bytes(good)
-        until(lambda: not ports.Port("tcp", "127.0.0.1", block.tls, "").free(), "it hears again", 30)
+        until(lambda: presented(block.tls) == good, "browsers elsewhere have their phones again", 30)
+        assert any(f"{made.certificate} with {made.private_key} cannot be used" in line for line in said)
         again = until(lambda: process.find(layout), "it runs")
         until(lambda: "active channel" in again.console("core show channels count"), "it has booted")
         down.stop_pbxs(machine.layouts(settings), quiet)
         assert not again.alive()
         stays(lambda: process.find(layout) is None, "stopped on purpose, it stays stopped", 2)
+    renewed.private_key.rename(made.private_key)
+    machine.start(settings, settings.pbx[0], quiet)
+    assert presented(block.tls) == renewed.certificate.read_text(), "started anew, it has both"
+
+
+def test_without_any_good_certificate_telephones_are_answered_and_what_browsers_lack_is_told(
+    tmp_path: Path, block: Ports, layout: Layout
+) -> None:
+    made = certificate.for_this_machine(tmp_path / "tls")
+    http = Http(certificate=made.certificate, private_key=made.private_key)
+    settings = settings_of(tmp_path, block, tls_port=block.tls).model_copy(update={"http": http})
+    machine.start(settings, settings.pbx[0], quiet).kill()
+    for file in (made.certificate, layout.tls / "certificate.pem"):
+        file.write_text("no certificate")
+    said = list[str]()
+    machine.start(settings, settings.pbx[0], said.append)
+    assert any(f"does not listen on port {block.tls}/tcp" in line for line in said)
+    with Caller(block.sip, tmp_path) as caller:
+        until(lambda: caller.lives, "the line answers")
 
 
 def test_whatever_keeps_a_dead_pbx_from_starting_it_is_tried_again(
