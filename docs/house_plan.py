@@ -157,7 +157,7 @@ ROOMS = (
         "site to site.",
         _pbx(
             "install", "fetch", "manifest", "requirements", "process", "console", "layout", "site", "ports", "conf",
-            "phones", "prompts", "hours", "carrier",
+            "phones", "prompts", "hours", "carrier", "tls",
         ),
         (3, 5), "pbx",
     ),
@@ -265,7 +265,7 @@ MORE = {
     ),
     "store": (
         "Nothing here knows what is stored, but that what is personal is sealed. A database of a newer version is "
-        "refused, untouched."
+        "refused, untouched. Which errors are the database's own trouble is said here alone."
     ),
     "foundations": (
         "A wrong setting is an error that names it; an error says what to do next; a log line with personal data is "

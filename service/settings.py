@@ -77,6 +77,10 @@ class SettingsError(Exception):
     """A setting that is wrong: the message is one line with the key, the file and what was expected."""
 
 
+class NoSettingsFile(SettingsError):
+    """The file that was named is not there: nobody knows whose settings were meant."""
+
+
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
 
@@ -320,7 +324,9 @@ def load(file: Path | None) -> Settings:
                 f"{file}: it cannot be read ({error.strerror}); its owner must be who runs this"
             ) from None
         if not file.is_file():
-            raise SettingsError(f"{file}: there is no such settings file")
+            raise NoSettingsFile(
+                f"{file}: there is no such settings file; name the one of this line (--config or ECOUTE_CONFIG)"
+            )
     _refuse_unknown_variables()
     try:
         return Settings(**values)

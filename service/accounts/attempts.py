@@ -58,17 +58,20 @@ def counted_as(address: str) -> str:
 async def count(
     session: AsyncSession, name_index: str, source_index: str, at: datetime, *, their_browser: bool = False
 ) -> FailedSignIn:
-    """One more attempt to sign in; to be committed before the password is looked at. TooMany `sign-in-too-often`.
+    """One more attempt to sign in; to be committed before the password is looked at.
+
+    TooMany `sign-in-too-often`; `address-too-often` where other names filled the address: a new password opens nothing.
 
     `source_index`: of an address. `their_browser`: it was signed in to this very account, and is a source of its own.
     No guesses of others lock it out, neither from many addresses nor from its own: a house has one for all.
     """
     since = await _begin(session, at)
-    full = [await queries.failure(session, since, LIMIT_PAIR, username_index=name_index, address_index=source_index)]
+    own = await queries.failure(session, since, LIMIT_PAIR, username_index=name_index, address_index=source_index)
+    full, address = [own], None
     if not their_browser:
         full.append(await queries.failure(session, since, LIMIT_NAME, username_index=name_index))
-        full.append(await queries.failure(session, since, LIMIT_ADDRESS, address_index=source_index))
-    _let_pass(full, at)
+        address = await queries.failure(session, since, LIMIT_ADDRESS, address_index=source_index)
+    _let_pass([*full, address], at, of_others=address is not None and own is None)
     return await _add(session, name_index, source_index, at)
 
 
@@ -117,14 +120,17 @@ async def _add(session: AsyncSession, name_index: str, address_index: str, at: d
     return attempt
 
 
-def _let_pass(full: Collection[datetime | None], at: datetime) -> None:
-    """`full`: of each limit that is reached, the failure that has to lapse before one more attempt passes."""
+def _let_pass(full: Collection[datetime | None], at: datetime, *, of_others: bool = False) -> None:
+    """`full`: of each limit that is reached, the failure that has to lapse before one more attempt passes.
+
+    `of_others`: what others did would stand in the way of a new password as well.
+    """
     reached = [one for one in full if one is not None]
     if not reached:
         return
     seconds = max(1, math.ceil((max(reached) + WINDOW - at).total_seconds()))
-    raise TooMany(
-        "sign-in-too-often",
-        f"Too many attempts: wait {math.ceil(seconds / 60)} min, or ask the administrator for a new password.",
-        details={"retry_after_seconds": seconds},
-    )
+    wait, details = f"wait {math.ceil(seconds / 60)} min", {"retry_after_seconds": seconds}
+    if of_others:
+        raise TooMany("address-too-often", f"Too many attempts from this address: {wait}.", details=details)
+    message = f"Too many attempts: {wait}, or ask the administrator for a new password."
+    raise TooMany("sign-in-too-often", message, details=details)

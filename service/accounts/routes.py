@@ -43,6 +43,7 @@ _WRONG_PASSWORD = (Unfit, "password-wrong")
         (Unauthenticated, "second-step-needed"),
         (Unauthenticated, "second-step-refused"),
         _TOO_OFTEN,
+        (TooMany, "address-too-often"),
     ],
     reach=Reach.OWN,
     audits=(Action.SIGNED_IN,),

@@ -51,7 +51,7 @@ async def sign_in(
     roles that need a second step; who lacks it gets a session that can do nothing but set it up.
 
     Unauthenticated `sign-in-refused` whatever was wrong, in the same time; `second-step-needed` once the password was
-    right; `second-step-refused`; TooMany `sign-in-too-often`.
+    right; `second-step-refused`; TooMany `sign-in-too-often`, `address-too-often`.
     """
     name = folded(username)
     name_index = attempts.name_index(keyring, name)

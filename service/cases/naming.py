@@ -55,7 +55,7 @@ async def take_names_along(
 ) -> None:
     """A draft's names join those of the case that it turned out to be, but for one whose words a name there has.
 
-    Conflict if both are longer than what can be saved.
+    Conflict if there is something to join, and both are longer than what can be saved.
     """
     taken, there = await names_of(session, old[1], old[0]), await names_of(session, target[1], target[0])
     joined = CaseNames(
@@ -71,6 +71,8 @@ def _joined(there: str | None, taken: str | None) -> str | None:
         return there or taken
     known = there.split(_BETWEEN)
     new = [name for name in taken.split(_BETWEEN) if not any(_says(other, name) for other in known)]
+    if not new:
+        return there
     joined = _BETWEEN.join([there, *new])
     if len(joined) > NAMES_LENGTH:
         raise Conflict(

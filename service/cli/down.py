@@ -5,25 +5,26 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from pbx.errors import SetupError
+from pbx.errors import SetupError, on_disk
 from pbx.layout import Layout
 from service.cli import machine
 from service.cli.single import stop_service, until_service_stopped
-from service.settings import Settings
 
 Progress = Callable[[str], None]
 
 
-def down(settings: Settings, progress: Progress) -> None:
+def down(data_dir: Path, progress: Progress) -> None:
     """Waits for calls to end, for as long as that takes; new ones are answered meanwhile. Then PBX and service stop.
 
-    Returns once both have, so that they may be started again. Raises SetupError where somebody waits no longer for the
-    service.
+    All PBXs of the data directory: also those that the settings do not name any more. Returns once all have stopped, so
+    that they may be started again. Raises SetupError where somebody waits no longer for the service.
     """
-    stop_pbxs(machine.layouts(settings), progress)
-    if process := ask_service(settings.store.data_dir, progress):
+    with on_disk(data_dir, "store.data_dir"):
+        started = machine.started_before(data_dir)
+    stop_pbxs(started, progress)
+    if process := ask_service(data_dir, progress):
         try:
-            until_service_stopped(settings.store.data_dir)
+            until_service_stopped(data_dir)
         except KeyboardInterrupt:
             raise SetupError(
                 "service-still-stopping",

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from sqlalchemy import make_url
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy import URL, make_url
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from pbx.errors import SetupError
@@ -23,6 +22,7 @@ from service.centres.use_cases import seed_sample
 from service.errors import ServiceError
 from service.keys import Keyring, KeysError
 from service.settings import Settings
+from service.store.away import store_is_away, store_is_damaged, word_of
 from service.store.engine import Store
 from service.store.secrets import open_keys
 
@@ -222,7 +222,7 @@ async def opened(settings: Settings) -> AsyncIterator[tuple[Store, Keyring, Path
 
 def refuse_lost_database(settings: Settings) -> None:
     """SQLite would make an empty file in place of one that was lost, and every answer of a command be wrong."""
-    url = make_url(settings.store_url)
+    url = _address(settings)
     if url.get_backend_name() == "sqlite" and not Path(url.database or "").is_file():
         raise SetupError(
             "no-database-here",
@@ -231,16 +231,21 @@ def refuse_lost_database(settings: Settings) -> None:
         )
 
 
-def _is_damaged(error: BaseException) -> bool:
-    """SQLite says so of its file: no database at all, or one that contradicts itself."""
-    cause = error.orig if isinstance(error, DBAPIError) else None
-    code = getattr(cause, "sqlite_errorcode", None)
-    return code is not None and code & 0xFF in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+def _address(settings: Settings) -> URL:
+    try:
+        return make_url(settings.store_url)
+    except (SQLAlchemyError, ValueError):  # without what was written: a password may be in it
+        raise SetupError(
+            "store-url-unfit",
+            "The database's address, store.url in ecoute.toml, cannot be read.",
+            "Write it like postgresql+asyncpg://user@host:5432/database; in a password, %40 stands for @.",
+        ) from None
 
 
 @contextmanager
 def mendable(settings: Settings) -> Iterator[None]:
     """What an administrator can mend, in one sentence."""
+    address = _address(settings)
     try:
         yield
     except ServiceError as error:
@@ -248,15 +253,28 @@ def mendable(settings: Settings) -> Iterator[None]:
     except KeysError as error:
         raise SetupError(error.id, str(error), "") from None
     except (SQLAlchemyError, OSError) as error:
-        where = make_url(settings.store_url).render_as_string(hide_password=True)
-        if _is_damaged(error):
-            raise SetupError(
-                "store-damaged",
-                f"The database {make_url(settings.store_url).database} is damaged.",
-                "Stop the service, put the file aside with those beside it (-wal, -shm), and restore the backup.",
-            ) from error
-        raise SetupError(
+        raise _store_error(address, error) from error
+
+
+def _store_error(address: URL, error: Exception) -> SetupError:
+    """`store-unreachable` may be over without anybody's hand on this machine; nothing else is."""
+    if store_is_damaged(error):
+        return SetupError(
+            "store-damaged",
+            f"The database {address.database} is damaged.",
+            "Stop the service, put the file aside with those beside it (-wal, -shm), and restore the backup.",
+        )
+    sentence = f"The store {address.render_as_string(hide_password=True)} cannot be used ({word_of(error)})."
+    if store_is_away(error):
+        return SetupError(
             "store-unreachable",
-            f"The store {where} cannot be used ({type(error).__name__}).",
-            "See that the database runs, that there is room on the disk, and that store.url in ecoute.toml is right.",
-        ) from error
+            sentence,
+            "See that the database runs and may be written, that there is room on the disk, and that store.url in "
+            "ecoute.toml is right.",
+        )
+    return SetupError(
+        "store-refuses",
+        sentence,
+        "See that store.url in ecoute.toml has the right user, password and database. If it has, the database is not "
+        "as this version needs it: restore the backup from before the last upgrade, or tell whoever maintains Écoute.",
+    )

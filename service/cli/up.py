@@ -7,7 +7,7 @@ import signal
 import ssl
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from ipaddress import IPv4Network
 from pathlib import Path
 from typing import TypeVar
@@ -60,37 +60,56 @@ def up(settings: Settings, *, sample: bool, out: Console, progress: Progress, re
 
 
 def _start_pbxs(settings: Settings, progress: Progress) -> None:
-    """All that can; `kept_running` tries the others. Raises SetupError where none runs, or one on other ports."""
-    failed: SetupError | None = None
+    """All are tried; `kept_running` goes on trying. Raises SetupError where none runs, or one on other ports."""
+    _leave_what_left(settings)
+    failed: list[SetupError] = []
     for pbx in settings.pbx:
         try:
             machine.start(settings, pbx, progress)
         except SetupError as error:
-            if error.id == "pbx-runs-on-other-ports":  # the service would look for it in vain
-                raise
-            failed = failed or error
-            progress(f"The PBX {pbx.id} does not start: {error.sentence} {error.mend}")
-            Layout.of(settings.store.data_dir, pbx.id).stopped.unlink(missing_ok=True)  # somebody wants it to run
+            failed.append(error)
+            runs = pbx.id in machine.running(settings)
+            told = "goes on as it was started" if runs else "does not start"
+            progress(f"The PBX {pbx.id} {told}: {error.sentence} {error.mend}")
+            if not runs:
+                machine.layouts(settings)[pbx.id].stopped.unlink(missing_ok=True)  # somebody wants it to run
     if failed and not machine.running(settings):
-        raise failed
+        raise failed[0]
+    if elsewhere := [error for error in failed if error.id == "pbx-runs-on-other-ports"]:
+        progress(f"The service does not start. {_GOES_ON}")
+        raise elsewhere[0]  # it would look for it in vain
+
+
+def _leave_what_left(settings: Settings) -> None:
+    """A PBX that left the settings stays stopped, also where they are wrong one day and each runs as it did last.
+
+    It would hold another's ports, or register its trunk without anybody who listens.
+    """
+    named = machine.layouts(settings)
+    with suppress(OSError):  # a folder that is not ours to mark is not ours to start, either
+        for name, layout in machine.started_before(settings.store.data_dir).items():
+            if name not in named and process.find(layout) is None:
+                layout.stopped.touch()
 
 
 def _begin_once_the_store_answers(settings: Settings, progress: Progress) -> None:
     """Meanwhile the PBXs are kept running. Raises SetupError of what does not get better by waiting."""
-    tell = progress
+    tell, told = progress, ""
     while True:
         try:
             return _begin(settings, tell)
         except SetupError as error:
             if error.id not in _MAY_PASS:
                 raise
-            tell(f"{error.sentence} {error.mend} It is tried again every {_RETRY_SECONDS:g} s. {_GOES_ON}")
+            if error.sentence != told:
+                progress(f"{error.sentence} {error.mend} It is tried again every {_RETRY_SECONDS:g} s. {_GOES_ON}")
+            told = error.sentence
         tell = _said_before
         time.sleep(_RETRY_SECONDS)
 
 
 def _said_before(_: str) -> None:
-    """What is told once."""
+    """The steps of a try that is not the first."""
 
 
 def serve(settings: Settings, ready: Callable[[], None], progress: Progress, *, record_ami: Path | None = None) -> None:
@@ -134,14 +153,16 @@ def _begin(settings: Settings, progress: Progress) -> None:
 def _refuse_unusable_certificate(http: Http) -> None:
     if http.certificate is None:
         return
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     try:
-        ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(http.certificate, http.private_key)
+        context.load_cert_chain(http.certificate, http.private_key, password=lambda: "")  # else the terminal is asked
     except OSError as error:  # of TLS, too: ssl.SSLError is one
         raise SetupError(
             "certificate-unusable",
             f"The pages' certificate {http.certificate} with {http.private_key} cannot be used: "
             f"{error.strerror or error}.",
-            "Set http.certificate and http.private_key in ecoute.toml to two files (PEM) that belong together.",
+            "Set http.certificate and http.private_key in ecoute.toml to two files (PEM) that belong together, the key "
+            "without a password (`openssl pkey -in KEY -out NEW` takes it off).",
         ) from error
 
 
@@ -171,6 +192,8 @@ def pbx_alone(settings: Settings, names: Sequence[str], progress: Progress) -> N
     """
     chosen = _chosen(settings, names)
     _make_data_directory(settings)
+    if not names:
+        _leave_what_left(settings)
     started = _each(chosen, lambda pbx: _started_or_running(settings, pbx, progress))
     service_too = None if names else settings.store.data_dir  # it may have other PBXs, and goes on with them
     _stay({pbx.layout.data.name: pbx.layout for pbx in started}, started, service_too, progress)
@@ -179,23 +202,32 @@ def pbx_alone(settings: Settings, names: Sequence[str], progress: Progress) -> N
 def pbx_as_it_was(data_dir: Path, names: Sequence[str], wrong: SettingsError, progress: Progress) -> None:
     """`pbx_alone` where the settings are wrong: with the files of the last start, since callers wait (law 4).
 
-    Raises `wrong` where a PBX was never started here.
+    Raises `wrong` where one of them was never started here, or nobody named one and all were stopped on purpose.
     """
     before = machine.started_before(data_dir)
-    if not before or not before.keys() >= set(names):
+    if not before.keys() >= set(names):
         raise wrong
-    chosen = {name: before[name] for name in names} or before
+    chosen = {name: before[name] for name in names} or _not_stopped(before, progress)
+    if not chosen:
+        raise wrong
     started = _start_as_they_were(chosen, wrong, progress)
     _stay(chosen, started, None if names else data_dir, progress)
 
 
 def callers_first(data_dir: Path, wrong: SettingsError, progress: Progress) -> None:
     """`up` where the settings are wrong: PBXs that nobody stopped on purpose run as before. The service does not."""
-    before = machine.started_before(data_dir)
-    wanted = {name: layout for name, layout in before.items() if not process.stopped_on_purpose(layout)}
+    wanted = _not_stopped(machine.started_before(data_dir), progress)
     if wanted:
         _start_as_they_were(wanted, wrong, progress)
         progress(f"The service does not start. {_GOES_ON}")
+
+
+def _not_stopped(before: Mapping[str, Layout], progress: Progress) -> dict[str, Layout]:
+    """Without those that were stopped on purpose, or left the settings: they have to be named."""
+    stopped = {name for name, layout in before.items() if process.stopped_on_purpose(layout)}
+    for name in sorted(stopped):
+        progress(f"The PBX {name} stays stopped: with wrong settings, only `ecoute pbx run {name}` starts it")
+    return {name: layout for name, layout in before.items() if name not in stopped}
 
 
 def _start_as_they_were(layouts: Mapping[str, Layout], wrong: SettingsError, progress: Progress) -> list[RunningPbx]:

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import math
-import sqlite3
 from typing import Any, Final, Literal, get_args
 
 import structlog
 from aiohttp import ClientConnectionResetError, web
 from aiohttp.typedefs import Handler
 from pydantic import BaseModel, ValidationError
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from service.errors import (
     Conflict,
@@ -23,6 +20,7 @@ from service.errors import (
     Unavailable,
     Unfit,
 )
+from service.store.away import store_is_away
 
 _log = structlog.get_logger(__name__)
 
@@ -40,9 +38,6 @@ _OF_AIOHTTP: Final[dict[int, tuple[str, str]]] = {
     405: ("method-not-allowed", "This address does not take that method."),
     413: ("body-too-large", "What was sent is too large: shorten it."),
 }
-#: PostgreSQL's lock_timeout; shutting down, crashed, starting; deadlock; disk full, no memory, too many; read-only
-_SQLSTATES: Final = frozenset({"55P03", "57P01", "57P02", "57P03", "40P01", "53100", "53200", "53300", "25006"})
-_SQLITE_DAMAGED: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 CLIENT_WENT: Final = 499  #: as nginx has it: nobody waited for the answer
 
 
@@ -170,13 +165,6 @@ def _from_service(error: ServiceError) -> web.Response:
     return response
 
 
-def store_is_away(error: Exception) -> bool:
-    """Whether the database serves nobody now (locked, stopped, full, read-only, damaged): not this request's fault."""
-    if isinstance(error, (OperationalError, InterfaceError, PoolTimeout, ConnectionError)):
-        return True
-    return isinstance(error, DBAPIError) and (error.connection_invalidated or _is_of_the_store(error))
-
-
 def _store_unavailable(error: Exception) -> web.Response:
     _log.warning("the store does not answer", action="store-unavailable", error=type(error).__name__)
     response = error_response(
@@ -190,9 +178,3 @@ def _unforeseen(request: web.Request) -> web.Response:
     resource = request.match_info.route.resource
     _log.exception("a request failed", action="request-failed", route=resource.canonical if resource else "?")
     return error_response(500, "internal-error", "Something failed here: try again, and tell the administrator.")
-
-
-def _is_of_the_store(error: DBAPIError) -> bool:
-    """What comes as plain DBAPIError from PostgreSQL, and as DatabaseError from SQLite with a damaged file."""
-    damaged = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF in _SQLITE_DAMAGED  # without what extends the code
-    return damaged or getattr(error.orig, "sqlstate", None) in _SQLSTATES

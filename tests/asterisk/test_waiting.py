@@ -120,7 +120,7 @@ def test_the_journal_and_the_manager_interface_tell_the_same_steps(line: Line) -
     line.heartbeat()
     phone = line.listener("l1")
     line.caller(number("+33639980001"))
-    line.ami.joined("connecting")
+    line.conversation()
     phone.hang_up(reason="Q.850;cause=31")
     line.ami.step("ended")
     told = [f"{step.call} {step.n} {step.words}" for step in line.ami.steps()]

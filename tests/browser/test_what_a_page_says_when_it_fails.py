@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 from collections.abc import AsyncIterator, Sequence
@@ -14,11 +15,17 @@ from typing import Final
 import pyotp
 import pytest
 from aiohttp import web
-from playwright.async_api import Page, Route, async_playwright, expect
+from playwright.async_api import Locator, Page, Route, async_playwright, expect
 
+from service.accounts.model import FailedSignIn
 from service.accounts.rights import Role
 from service.app import PAGES
+from service.cases import naming
+from service.cases import use_cases as cases
+from service.cases.model import Case, CaseStatus
+from service.cases.schemas import NAMES_LENGTH, CaseNames
 from service.keys import Keyring
+from service.push.views import ListenerContact
 from service.store.engine import Store
 from tests.integration.rights.house import House, Viewer, open_house
 from tests.support.stores import keyring, sqlite_store, sqlite_template
@@ -292,3 +299,101 @@ async def test_recovery_codes_are_replaced_also_where_the_role_asks_for_the_seco
 
 def _now() -> datetime:
     return datetime.now(UTC)
+
+
+async def _picture(page: Page, name: str) -> None:
+    """For whoever asks for pictures (`PICTURES`: a directory)."""
+    if folder := os.environ.get("PICTURES"):
+        await page.screenshot(path=Path(folder) / f"{name}.png", full_page=True)
+
+
+async def _width(found: Locator) -> float:
+    width: float = await found.evaluate("(element) => element.getBoundingClientRect().width")
+    return width
+
+
+async def test_who_is_free_while_they_write_for_a_lost_pbx_is_told_that_a_ring_would_be_silent(
+    sqlite_store: Store, keyring: Keyring
+) -> None:
+    async with (
+        open_house(sqlite_store, keyring, casts=["listener"], pages=PAGES) as house,
+        serving(_pbx) as pbx,
+        _page(house, flags=[f"--host-resolver-rules=MAP localhost:8088 127.0.0.1:{pbx.port}"]) as (touched, who),
+    ):
+        contact = house.live.views.contacts[who.account_id]
+        _ends(house, who)
+        house.live.views.set_contact(who.account_id, contact)
+        house.live.board.flush()
+        page = await touched.context.new_page()
+        await touched.close()
+        await page.add_init_script(_TELLS_OF_SOUND)  # as above
+        async with page.expect_console_message(lambda message: message.text == "sound"):
+            await page.goto(str(house.base))
+        silent = page.get_by_test_id("ring-silent")
+        writing = page.get_by_role("heading", name="Temps d'écriture")
+        await expect(page.locator("#app").filter(has=writing).filter(has=silent)).to_be_visible()
+        await _accessible(page)
+        await _picture(page, "ring-silent-while-writing")
+        assert await _width(silent.get_by_role("button")) < await _width(silent) / 3, "as wide as its words"
+
+        house.live.views.phones_moved({who.account_id: 0})
+        elsewhere = page.get_by_test_id("phone-elsewhere")
+        await expect(elsewhere).to_be_visible()
+        await expect(silent).to_have_count(0)
+        await _picture(page, "phone-elsewhere")
+        assert await _width(elsewhere.get_by_role("button")) < await _width(elsewhere) / 3, "as wide as its words"
+
+
+async def test_names_of_two_cases_that_are_too_long_together_are_said_as_that_with_what_to_do(
+    sqlite_store: Store, keyring: Keyring
+) -> None:
+    async with open_house(sqlite_store, keyring, casts=["listener"], pages=PAGES) as house, _page(house) as (page, who):
+        held, known = house.held[who.account_id], house.shown[who.account_id]
+        async with house.store.transaction() as session:
+            for record, first in ((held, "Ange"), (known, "Zita")):
+                case = await session.get_one(Case, record.case_id)
+                assert case.wrapped_key is not None
+                names = CaseNames(caller=f"{first} {'x' * (NAMES_LENGTH - 10)}", person_concerned=None)
+                await naming.put_names(session, keyring, keyring.unwrap(case.wrapped_key), case.id, names)
+                if record is held:
+                    case.status, case.reference = CaseStatus.DRAFT, None
+            await session.flush()
+            state = await cases.contact_state(session, held.contact_id)
+            assert state is not None
+        case_known = {"case_id": known.case_id, "reference": known.reference, "status": "open", "opened_at": None}
+        told = {"number": "known", "contacts": 1, "last_contact_at": None, "shielded": False}
+        await _answer(page, _KNOWN, 200, {**told, "cases": [{**case_known, "department": "38"}]})
+        contact = ListenerContact(held.contact_id, held.call_id, state.model_dump(mode="json"))
+        house.live.views.set_contact(who.account_id, contact)
+        house.live.board.flush()
+        await page.reload()
+        await page.get_by_test_id("link-case").click()
+        said = page.get_by_test_id("case-error")
+        await expect(said).to_contain_text(re.compile("trop longs pour être réunis.*dossier à part"))
+        await _picture(page, "names-too-long")
+        await page.get_by_test_id("locale-en").click()
+        await page.get_by_test_id("link-case").click()
+        await expect(said).to_contain_text(re.compile("too long to be joined.*a case of its own"))
+        await _picture(page, "names-too-long-en")
+
+
+async def test_an_address_that_others_filled_is_said_as_that_and_no_new_password_is_offered(
+    sqlite_store: Store, keyring: Keyring
+) -> None:
+    async with open_house(sqlite_store, keyring, casts=["listener"], pages=PAGES) as house, _page(house) as (page, who):
+        async with house.store.transaction() as session:
+            index = keyring.attempt_index("address:127.0.0.1")
+            session.add_all(FailedSignIn(username_index=str(n), address_index=index, at=_now()) for n in range(30))
+        await page.context.clear_cookies()
+        await page.reload()
+        await page.get_by_test_id("username").fill(who.username)
+        await page.get_by_test_id("password").fill(who.password)
+        await page.get_by_test_id("sign-in").click()
+        said = page.get_by_test_id("sign-in-error")
+        await expect(said).to_contain_text(re.compile("depuis votre connexion à Internet.* Réessayez dans 15 minutes"))
+        await expect(said).not_to_contain_text("mot de passe")
+        await _accessible(page)
+        await _picture(page, "address-too-often")
+        await page.get_by_test_id("locale-en").click()
+        await expect(said).to_contain_text("from your internet connection")
+        await _picture(page, "address-too-often-en")

@@ -79,6 +79,7 @@ def test_a_pbx_behind_a_translator_without_a_network_yet_is_told_of(
     monkeypatch.setattr(machine, "prepare", lambda _: None)
     monkeypatch.setattr(prompts, "install", lambda *_: None)
     monkeypatch.setattr(process, "start", lambda _, layout, __: started.append(layout))
+    monkeypatch.setattr(process, "refuse_other_ports", lambda *_: None)
     monkeypatch.setattr(certificate, "own_addresses", lambda: ("localhost", "127.0.0.1"))
     machine.start(settings, outside, said.append)
     assert any("no network yet" in line for line in said)

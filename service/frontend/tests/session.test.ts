@@ -102,7 +102,7 @@ describe("signing out", () => {
     answers = [ALICE];
     await recall();
     answers = [NOBODY];
-    await signOut(() => false);
+    expect(await signOut(() => false)).toBe(true);
     expect(me.value).toBeNull();
     expect(window.location.reload).toHaveBeenCalled();
   });
@@ -111,7 +111,7 @@ describe("signing out", () => {
     const { expired, me, recall, signOut } = await session();
     answers = [ALICE];
     await recall();
-    await signOut(() => true);
+    expect(await signOut(() => true)).toBe(false);
     expect([me.value?.account_id, expired.value]).toEqual([1, true]);
     expect(window.location.reload).not.toHaveBeenCalled();
   });

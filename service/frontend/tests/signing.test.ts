@@ -23,6 +23,9 @@ describe("signing in", () => {
 describe("trying too often", () => {
   const tooOften = (retry_after_seconds: number) =>
     refusal(429, { error: { id: "sign-in-too-often", retry_after_seconds } });
+  /** Others filled the address. */
+  const here = (retry_after_seconds: number) =>
+    refusal(429, { error: { id: "address-too-often", retry_after_seconds } });
 
   test.each([
     [900, "15 minutes"],
@@ -31,6 +34,12 @@ describe("trying too often", () => {
   ])("says when again: %d seconds are %s", (seconds, said) => {
     expect(refused(tooOften(seconds), fr.signIn)).toContain(said);
     expect(trouble(tooOften(seconds), fr.account)).toContain(said);
+    expect(refused(here(seconds), fr.signIn)).toContain(said);
+  });
+
+  test("offers a new password only where one opens", () => {
+    expect(refused(tooOften(900), fr.signIn)).toContain("nouveau mot de passe");
+    expect(refused(here(900), fr.signIn)).not.toContain("mot de passe");
   });
 });
 

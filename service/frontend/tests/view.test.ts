@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { ListenerState, MyState } from "../src/api/types";
-import { currentCallId, modeOf, type Sources } from "../src/listener/view";
+import { awaitsCall, currentCallId, modeOf, type Sources } from "../src/listener/view";
 import type { EndedCall, PhoneCall } from "../src/phone/phone";
 
 const told = (state: ListenerState, pause_reason: string | null = null): MyState => ({
@@ -92,6 +92,30 @@ describe("what the listener sees", () => {
   test("before anything is known, nothing is claimed", () => {
     expect(mode({ me: null })).toBe("unknown");
     expect(mode({ me: null, connected: false })).toBe("unknown");
+  });
+});
+
+describe("the next call is to be heard", () => {
+  const awaits = (sources: Partial<Sources>) =>
+    awaitsCall(mode(sources), { me: told("free"), connected: true, ...sources });
+
+  test("by who is free, is rung, or has a caller come back", () => {
+    expect(awaits({})).toBe(true);
+    expect(awaits({ connected: false })).toBe(true);
+    expect(awaits({ call: phoneCall("ringing") })).toBe(true);
+    expect(awaits({ me: told("paused", "reconnecting") })).toBe(true);
+  });
+
+  test("by who writes for a PBX that is lost, and is free at another", () => {
+    expect(awaits({ contactLeft: true })).toBe(true);
+  });
+
+  test("by nobody who writes, is absent, on a break or talks already", () => {
+    expect(awaits({ me: told("wrap-up") })).toBe(false);
+    expect(awaits({ me: told("absent"), contactLeft: true })).toBe(false);
+    expect(awaits({ me: told("paused", "meal") })).toBe(false);
+    expect(awaits({ call: phoneCall("live") })).toBe(false);
+    expect(awaits({ connected: false, ended: ended("listener") })).toBe(false);
   });
 });
 

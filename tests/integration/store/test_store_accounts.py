@@ -343,3 +343,35 @@ async def test_who_tried_too_often_is_told_when_it_may_be_tried_again(
     assert wait == 8 * 60 + 5 * more, "until there is one fewer than may be"
     again = later + timedelta(seconds=int(str(wait)))
     assert (await _sign_in(store, keyring, "lise", made.password, at=again)).viewer.username == "lise"
+
+
+async def _filled(store: Store, keyring: Keyring, *, others: int) -> None:
+    """Others tried so many names from home."""
+    async with store.transaction() as session:
+        index = keyring.attempt_index(f"address:{HOME}")
+        session.add_all(FailedSignIn(username_index=str(n), address_index=index, at=NOW) for n in range(others))
+
+
+async def test_an_address_that_others_filled_is_told_as_that_for_no_new_password_opens_there(
+    store: Store, keyring: Keyring
+) -> None:
+    await _make(store, keyring)
+    await _filled(store, keyring, others=30)
+    async with store.transaction() as session:
+        renewed = await use_cases.new_password(session, keyring, username="lise", at=NOW)
+    with pytest.raises(TooMany) as caught:
+        await _sign_in(store, keyring, "lise", renewed.password)
+    assert caught.value.id == "address-too-often"
+    assert "password" not in caught.value.message
+    assert caught.value.details == {"retry_after_seconds": 15 * 60}
+
+
+async def test_a_new_password_is_offered_where_it_opens_also_at_an_address_that_is_full(
+    store: Store, keyring: Keyring
+) -> None:
+    await _make(store, keyring)
+    await _filled(store, keyring, others=24)
+    assert await _failures(store, keyring, HOME, 7) == ["sign-in-refused"] * 6 + ["sign-in-too-often"]
+    async with store.transaction() as session:
+        renewed = await use_cases.new_password(session, keyring, username="lise", at=NOW)
+    assert (await _sign_in(store, keyring, "lise", renewed.password)).viewer.username == "lise"

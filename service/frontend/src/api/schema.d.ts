@@ -3051,7 +3051,7 @@ export interface operations {
             413: components["responses"]["Error"];
             /** @description What was sent does not fit: `faults` tells where. Ids: body-not-json, body-unfit. */
             422: components["responses"]["Error"];
-            /** @description Tried too often: `Retry-After` says when again. Ids: sign-in-too-often. */
+            /** @description Tried too often: `Retry-After` says when again. Ids: sign-in-too-often, address-too-often. */
             429: components["responses"]["Error"];
             /** @description A part that this needs does not answer now. Ids: store-unavailable. */
             503: components["responses"]["Error"];

@@ -98,16 +98,22 @@ export async function signIn(username: string, password: string, code: string | 
 
 /**
  * `inCall`: whether a call has begun on this page while the service was asked: then the page stays, for the caller, and
- * asks to sign in again. ApiError: the service did not hear it, and whoever sits here next would be this person.
+ * asks to sign in again. False where it stays. ApiError: the service did not hear it, and whoever sits here next would
+ * be this person.
  */
-export async function signOut(inCall: () => boolean): Promise<void> {
+export async function signOut(inCall: () => boolean): Promise<boolean> {
   await askSignOut().catch(unlessOut);
   if (inCall()) {
     expired.value = true;
-    return;
+    return false;
   }
+  forget();
+  return true;
+}
+
+/** Nobody is here any more: nothing of what this person saw may stay in the page's memory. */
+export function forget(): void {
   me.value = null;
-  // Nothing of what this person saw may stay in the page's memory.
   window.location.reload();
 }
 

@@ -20,7 +20,7 @@ export const en: Dictionary = {
       notes: "Possible once your notes are saved.",
     },
     stillIn:
-      "You are still signed in in this browser: the service did not answer. Try again before you leave this computer.",
+      "You are still signed in in this browser: signing out did not get through. Try again before you leave this computer.",
     again: "Try again",
     loading: "One moment…",
     untold:
@@ -267,6 +267,8 @@ export const en: Dictionary = {
     noNotes: "Without notes.",
     kept: (reference: string) => `Kept: case ${reference}.`,
     failed: "This was not saved. Try again.",
+    namesTooLong:
+      "The names written in the two cases are too long to be joined. Nothing is lost: keep this conversation as a case of its own, and say in your notes which case it belongs with.",
     afterReturn: "The case will show when the service answers.",
     thisOne: "the one of this conversation",
     unnamed: "no reference",

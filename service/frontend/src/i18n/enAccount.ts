@@ -14,6 +14,8 @@ export const signIn: Dictionary["signIn"] = {
     minutes === 1
       ? "Too many attempts. Try again in a minute."
       : `Too many attempts. Try again in ${minutes} minutes, or ask the person who administers the line for a new password.`,
+  tooManyHere: (minutes: number) =>
+    `Too many attempts were made from your internet connection, perhaps by other people. Try again in ${minutes === 1 ? "a minute" : `${minutes} minutes`}.`,
   unreachable: "The service does not answer. Try again in a moment; calls go on without it.",
   accountEnded:
     "Your account was closed. Nothing is cut off: this call and its notes are yours until you end your writing-up. No other call will be offered to you.",

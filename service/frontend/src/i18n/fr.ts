@@ -20,7 +20,7 @@ export const fr = {
       notes: "Possible une fois vos notes enregistrées.",
     },
     stillIn:
-      "Vous êtes encore connecté·e dans ce navigateur : le service n'a pas répondu. Réessayez avant de quitter cet ordinateur.",
+      "Vous êtes encore connecté·e dans ce navigateur : la déconnexion n'a pas abouti. Réessayez avant de quitter cet ordinateur.",
     again: "Réessayer",
     loading: "Un instant…",
     untold:
@@ -274,6 +274,8 @@ export const fr = {
     noNotes: "Sans notes.",
     kept: (reference: string) => `Gardé : dossier ${reference}.`,
     failed: "Cela n'a pas été enregistré. Réessayez.",
+    namesTooLong:
+      "Les noms écrits dans les deux dossiers sont trop longs pour être réunis. Rien n'est perdu : gardez cet entretien comme un dossier à part, et dites dans vos notes à quel dossier il se rattache.",
     afterReturn: "Le dossier s'affichera quand le service répondra.",
     thisOne: "celui de cet entretien",
     unnamed: "sans référence",

@@ -12,6 +12,8 @@ export const signIn = {
     minutes === 1
       ? "Trop d'essais. Réessayez dans une minute."
       : `Trop d'essais. Réessayez dans ${minutes} minutes, ou demandez un nouveau mot de passe à la personne qui administre la ligne.`,
+  tooManyHere: (minutes: number) =>
+    `Trop d'essais ont été faits depuis votre connexion à Internet, peut-être par d'autres personnes. Réessayez dans ${minutes === 1 ? "une minute" : `${minutes} minutes`}.`,
   unreachable: "Le service ne répond pas. Réessayez dans un moment ; les appels, eux, continuent.",
   accountEnded:
     "Votre compte a été fermé. Rien n'est coupé : cet appel et ses notes restent à vous jusqu'à ce que vous terminiez l'écriture. Aucun autre appel ne vous sera proposé.",

@@ -1,6 +1,7 @@
 /** Cases in which this number was used before; none is opened by itself. */
 
 import { useSignal } from "@preact/signals";
+import { ApiError } from "../api/http";
 import { contact as askContact, caseRecord, linkCase } from "../api/service";
 import type { CaseContact, CaseRecord, ContactView, KnownCase } from "../api/types";
 import { clockTime, day, words } from "../i18n";
@@ -31,7 +32,7 @@ export function KnownCases({ callId, contact }: { callId: string; contact: Conta
 function Known({ found, contact }: { found: KnownCase; contact: ContactView | null }) {
   const w = words.value.case;
   const record = useSignal<CaseRecord | null>(null);
-  const failing = useSignal<"" | "open" | "link">("");
+  const failing = useSignal<"" | "open" | "link" | "names">("");
   const reference = found.reference ?? w.unnamed;
   const open = async (): Promise<void> => {
     failing.value = "";
@@ -45,8 +46,8 @@ function Known({ found, contact }: { found: KnownCase; contact: ContactView | nu
     failing.value = "";
     try {
       if (contact !== null) await linkCase(contact.contact_id, found.case_id);
-    } catch {
-      failing.value = "link";
+    } catch (error) {
+      failing.value = error instanceof ApiError && error.id === "names-too-long" ? "names" : "link";
     }
   };
   const opened = day(found.opened_at);
@@ -82,7 +83,7 @@ function Known({ found, contact }: { found: KnownCase; contact: ContactView | nu
       </div>
       {record.value !== null && <Record record={record.value} />}
       <p class="form-error" role="alert" data-testid="case-error">
-        {failing.value === "open" ? w.notShown : failing.value === "link" && w.failed}
+        {failing.value !== "" && { open: w.notShown, link: w.failed, names: w.namesTooLong }[failing.value]}
       </p>
     </li>
   );

@@ -2,7 +2,7 @@
 
 import { computed } from "@preact/signals";
 import { live, phone, readyByPhone, ring } from "../app/station";
-import { currentCallId, type Mode, modeOf } from "./view";
+import { awaitsCall, currentCallId, type Mode, modeOf } from "./view";
 
 export const modeNow = computed<Mode>(() =>
   modeOf({
@@ -22,7 +22,9 @@ export const callNow = computed<string | null>(() =>
 
 /** The next call, or the one that rings, is to be heard on this page. */
 export const ringsHere = computed<boolean>(
-  () => phone.registration.value === "registered" && ["free", "reconnecting", "ringing"].includes(modeNow.value),
+  () =>
+    phone.registration.value === "registered" &&
+    awaitsCall(modeNow.value, { me: live.me.value, connected: live.connected.value }),
 );
 
 /** And would not be: browsers keep a page silent until somebody touches it, after a reload as well. */

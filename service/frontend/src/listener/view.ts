@@ -37,6 +37,12 @@ export function modeOf(sources: Sources): Mode {
   return sources.connected ? told(sources) : alone(sources);
 }
 
+/** Whether the next call, or the one that rings, is theirs: also free at one PBX with a writing-up left of another. */
+export function awaitsCall(mode: Mode, { me, connected }: Pick<Sources, "me" | "connected">): boolean {
+  if (mode === "wrap-up") return connected && me?.state === "free";
+  return mode === "free" || mode === "reconnecting" || mode === "ringing";
+}
+
 /** The feed is there: it is right, save for the instant after our own phone hung up. */
 function told({ me, ended, contactLeft }: Sources): Mode {
   if (me === null) return "unknown";

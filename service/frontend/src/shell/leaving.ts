@@ -1,15 +1,25 @@
-/** Signing out by the button, and whether it got through. */
+/** Signing out by the button, and what becomes of it when a call or the service stands in the way. */
 
 import { computed, effect, signal } from "@preact/signals";
 import { ApiError } from "../api/http";
 import { leaveQueue } from "../api/service";
-import { expired, signOut } from "../app/session";
+import { expired, forget, signOut } from "../app/session";
 import { live, notebook, phone, vault } from "../app/station";
 import { busy } from "../listener/actions";
 import { type SignOutAfter, signOutAfter } from "./signOutAfter";
 
-/** The service did not hear it: whoever comes to this browser next would be this person. */
-export const stillIn = signal(false);
+/** Asked for and not done. `vain`: still signed in. `heard`: signed out, and the page has stayed for whoever rings. */
+type Wish = "vain" | "heard";
+const wish = signal<Wish | null>(null);
+
+/** Whoever answers, or takes calls again, does not leave any more. */
+const worksOn = computed<boolean>(() => {
+  const call = phone.call.value;
+  return (call !== null && call.stage !== "ringing") || busy.value === "join" || busy.value === "resume";
+});
+
+/** Signing out came to nothing: whoever comes to this browser next would be this person. Not said while it rings. */
+export const stillIn = computed<boolean>(() => wish.value === "vain" && phone.call.value === null);
 
 /** What must come to its end here before; null: nothing. */
 export const leaveAfter = computed<SignOutAfter | null>(() => {
@@ -18,22 +28,33 @@ export const leaveAfter = computed<SignOutAfter | null>(() => {
 });
 
 effect(() => {
-  // Whoever is rung, or takes calls again, works on.
-  if (phone.call.value !== null || busy.value === "join" || busy.value === "resume") stillIn.value = false;
+  if (worksOn.value) wish.value = null;
+});
+
+effect(() => {
+  // Nobody answered that ring: the page goes after all, unless somebody signed in again on it.
+  if (wish.value !== "heard" || leaveAfter.value !== null) return;
+  wish.value = null;
+  if (expired.peek()) forget();
 });
 
 /** Out of the queue first, so that nobody rings a phone that is gone. Never out of a conversation. */
 export async function leave(): Promise<void> {
   if (leaveAfter.peek() !== null) return;
-  stillIn.value = false;
+  wish.value = null;
   try {
     if (isRungHere()) await leaveQueue().catch(seenToLater);
     // Asking took a while: somebody may have rung.
-    if (leaveAfter.peek() === null) await signOut(() => phone.call.peek() !== null);
+    if (leaveAfter.peek() !== null) remember("vain");
+    else if (!(await signOut(() => phone.call.peek() !== null))) remember("heard");
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
-    stillIn.value = phone.call.peek() === null;
+    remember("vain");
   }
+}
+
+function remember(what: Wish): void {
+  if (!worksOn.peek()) wish.value = what;
 }
 
 /** Whoever has their phone in another browser is rung there, and stays in the queue. */
