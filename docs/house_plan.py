@@ -265,7 +265,7 @@ MORE = {
     ),
     "store": (
         "Nothing here knows what is stored, but that what is personal is sealed. A database of a newer version is "
-        "refused, untouched. Which errors are the database's own trouble is said here alone."
+        "refused, untouched. Which errors are the database's own trouble is said here."
     ),
     "foundations": (
         "A wrong setting is an error that names it; an error says what to do next; a log line with personal data is "

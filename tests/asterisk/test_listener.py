@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import time
 
 import pytest
@@ -75,6 +77,27 @@ def test_a_caller_who_leaves_in_the_instant_of_the_listeners_end_was_not_cut_off
     time.sleep(milliseconds / 1000)  # what is tested: an instant of that half second
     caller.leave()
     assert "system" not in line.ami.step("ended").words
+
+
+@pytest.mark.parametrize("milliseconds", [0.5, 1, 1.5, 2, 2.5, 3])
+def test_a_caller_who_leaves_before_the_dialplan_took_a_step_was_not_cut_off_by_us(
+    line: Line, milliseconds: float
+) -> None:
+    """Asterisk stands still while both say goodbye, save for an instant in which it hears of the leg alone."""
+    caller, phone = _talk(line, "l9")
+    asterisk = line.pbx.running.pid
+    os.kill(asterisk, signal.SIGSTOP)
+    try:
+        phone.hang_up(CRASH)
+        until(lambda: phone.seen("BYE", ours=True), "the listener's phone has said goodbye")
+        os.kill(asterisk, signal.SIGCONT)
+        time.sleep(milliseconds / 1000)  # what is tested: so short an instant
+        os.kill(asterisk, signal.SIGSTOP)
+        caller.leave()
+        until(lambda: caller.seen("BYE", ours=True), "the caller has left")
+    finally:
+        os.kill(asterisk, signal.SIGCONT)
+    assert line.ami.step("ended").words.startswith("ended caller ")
 
 
 def test_a_page_that_only_closes_keeps_the_caller(line: Line) -> None:
