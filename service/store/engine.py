@@ -27,6 +27,8 @@ LOCK_TIMEOUT_MS: Final = 5_000
 #: How long a unit of work on SQLite waits for those before it. With the lock's own time it is less than a page waits
 #: for its answer (10 s): who writes notes while the database is locked is told so.
 TURN_SECONDS: Final = 3.0
+#: How long SQLite's files may take to close, the last of which writes its log back.
+CLOSING_SECONDS: Final = 5.0
 _WRITES: Final = "ecoute_writes"
 
 
@@ -46,7 +48,10 @@ class Store:
         #: SQLite's file; None: the database is no file of ours
         self.file = _file_of(url) if self.dialect == "sqlite" else None
         self._identity: tuple[int, int] | None = None  #: device and inode of the file
-        self.engine = _sqlite_engine(url, self.check_file) if self.dialect == "sqlite" else _postgresql_engine(url)
+        self._endings: set[asyncio.Future[Any]] = set()  #: SQLite's connections that are about to end
+        self.engine = (
+            _sqlite_engine(url, self.check_file, self._endings) if self.dialect == "sqlite" else _postgresql_engine(url)
+        )
         self._session = async_sessionmaker(self.engine, expire_on_commit=False)
         self._writer = asyncio.Lock()
         self._writing: asyncio.Task[Any] | None = None
@@ -115,7 +120,10 @@ class Store:
             await connection.execute(text("SELECT 1"))
 
     async def close(self) -> None:
+        """Ends every connection that nobody holds, and waits for those that were told to end before."""
         await self.engine.dispose()
+        if self._endings:
+            await asyncio.wait(tuple(self._endings), timeout=CLOSING_SECONDS)
 
 
 def _file_of(url: str) -> Path | None:
@@ -123,12 +131,12 @@ def _file_of(url: str) -> Path | None:
     return None if database in (None, "", ":memory:") else Path(str(database))
 
 
-def _sqlite_engine(url: str, check_file: Callable[[], None]) -> AsyncEngine:
+def _sqlite_engine(url: str, check_file: Callable[[], None], endings: set[asyncio.Future[Any]]) -> AsyncEngine:
     database = make_url(url).database or ""
 
     async def connect() -> Any:
         check_file()  # SQLite would make an empty one
-        return await one_trip.connect(database)
+        return await one_trip.connect(database, endings)
 
     engine = create_async_engine(url, hide_parameters=True, pool_size=8, max_overflow=16, async_creator=connect)
     event.listen(engine.sync_engine, "connect", _prepare_sqlite)

@@ -7,6 +7,7 @@ and no more; rows are all fetched at once, as that dialect does anyway.
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from collections.abc import Callable, Generator
 from typing import Any
@@ -91,7 +92,13 @@ class OneTripCursor:
 
 
 class OneTripConnection(aiosqlite.Connection):
-    """aiosqlite's connection with cursors of ours."""
+    """aiosqlite's connection with cursors of ours. What still has to end in its thread is in `endings`."""
+
+    def __init__(self, database: str, endings: set[asyncio.Future[Any]]) -> None:
+        super().__init__(lambda: sqlite3.connect(database, check_same_thread=False), iter_chunk_size=64)
+        self._thread.daemon = True  # as SQLAlchemy does: aiosqlite has no word for it
+        self._endings = endings
+        self._ending: asyncio.Future[Any] | None = None
 
     def __await__(self) -> Generator[Any, None, OneTripConnection]:
         yield from super().__await__()
@@ -110,9 +117,37 @@ class OneTripConnection(aiosqlite.Connection):
         """Nothing happens before its statement."""
         return OneTripCursor(self)
 
+    def stop(self) -> asyncio.Future[Any] | None:
+        """As aiosqlite's, which is not awaited where opening failed or somebody's work was broken off.
 
-def connect(database: str) -> OneTripConnection:
-    """To be awaited. Its thread does not keep the process alive."""
-    connection = OneTripConnection(lambda: sqlite3.connect(database, check_same_thread=False), iter_chunk_size=64)
-    connection._thread.daemon = True  # as SQLAlchemy does: aiosqlite has no word for it
-    return connection
+        Asked again, it gives the same ending: a thread that has ended takes no further word, and would be waited for
+        for ever.
+        """
+        if self._ending is None:
+            self._ending = super().stop()
+            if self._ending is not None:
+                self._keep(self._ending)
+        return self._ending
+
+    async def close(self) -> None:
+        """As aiosqlite's; SQLAlchemy goes on without it where the work that it ends was cancelled."""
+        closing: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._keep(closing)
+        try:
+            await super().close()
+        finally:
+            if not closing.done():
+                closing.set_result(None)
+
+    def _keep(self, ending: asyncio.Future[Any]) -> None:
+        self._endings.add(ending)
+        ending.add_done_callback(self._endings.discard)
+
+
+def connect(database: str, endings: set[asyncio.Future[Any]]) -> OneTripConnection:
+    """To be awaited. Its thread does not keep the process alive.
+
+    `endings`: takes what the connection's thread was told to end and has not yet. A loop that closes before is told
+    of it in vain, and the thread dies of that.
+    """
+    return OneTripConnection(database, endings)

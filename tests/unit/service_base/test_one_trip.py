@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
 import aiosqlite
 import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
 
 from service.store.engine import Store
 from service.store.one_trip import OneTripConnection, connect
@@ -36,7 +38,7 @@ async def test_a_statement_its_rows_and_its_end_are_one_trip(tmp_path: Path, mon
 
 
 async def test_rows_counts_and_ids_are_those_of_sqlite(tmp_path: Path) -> None:
-    connection = await connect(str(tmp_path / "one.db"))
+    connection = await connect(str(tmp_path / "one.db"), set())
     cursor = connection.cursor()
     await cursor.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, word TEXT)")
     assert cursor.description is None
@@ -55,7 +57,7 @@ async def test_rows_counts_and_ids_are_those_of_sqlite(tmp_path: Path) -> None:
 
 
 async def test_an_error_is_sqlites_own_and_the_connection_goes_on(tmp_path: Path) -> None:
-    connection = await connect(str(tmp_path / "one.db"))
+    connection = await connect(str(tmp_path / "one.db"), set())
     with pytest.raises(sqlite3.OperationalError, match="no such table"):
         await connection.cursor().execute("SELECT * FROM nowhere")
     cursor = await connection.cursor().execute("SELECT 1")
@@ -68,7 +70,7 @@ async def test_a_statement_waits_in_its_thread_and_not_in_the_loop(tmp_path: Pat
     other = sqlite3.connect(tmp_path / "one.db", isolation_level=None)
     other.execute("CREATE TABLE t (id INTEGER)")
     other.execute("BEGIN EXCLUSIVE")
-    connection = await connect(str(tmp_path / "one.db"))
+    connection = await connect(str(tmp_path / "one.db"), set())
     waiting = asyncio.create_task(connection.cursor().execute("INSERT INTO t VALUES (1)"))
     beats = 0
     while beats < 20:
@@ -80,3 +82,49 @@ async def test_a_statement_waits_in_its_thread_and_not_in_the_loop(tmp_path: Pat
     assert (await waiting).rowcount == 1
     await connection.rollback()
     await connection.close()
+
+
+#: Takes tens of milliseconds.
+_COUNTING = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < 200000) SELECT count(*) FROM n"
+
+
+async def _breaks_off_what_it_asked(file: Path) -> None:
+    """Twice: the second time in its wait for the connection's end."""
+    store = Store(f"sqlite+aiosqlite:///{file}")
+
+    async def asks() -> None:
+        async with store.reading() as session:
+            await session.execute(text("SELECT 1"))
+            began.set()
+            await session.execute(text(_COUNTING))
+
+    began = asyncio.Event()
+    asking = asyncio.create_task(asks())
+    await began.wait()
+    while not asking.done():
+        await asyncio.sleep(0.001)
+        asking.cancel()
+    await store.close()
+    await asyncio.sleep(0)
+    assert asyncio.all_tasks() == {asyncio.current_task()}, "nobody waits for a thread that has ended"
+
+
+async def _opens_what_is_not_there(file: Path) -> None:
+    store = Store(f"sqlite+aiosqlite:///{file}/not mounted/ecoute.db")
+    with pytest.raises(OperationalError):
+        await store.ping()
+    await store.close()
+
+
+@pytest.mark.parametrize(("asks", "times"), [(_breaks_off_what_it_asked, 5), (_opens_what_is_not_there, 500)])
+def test_no_thread_has_anything_to_tell_a_loop_that_is_closed(
+    asks: Callable[[Path], Coroutine[Any, Any, None]], times: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    died: list[threading.ExceptHookArgs] = []
+    monkeypatch.setattr(threading, "excepthook", died.append)
+    for attempt in range(times):
+        asyncio.run(asks(tmp_path / f"{attempt}.db"))
+    for thread in threading.enumerate():
+        if "_connection_worker_thread" in thread.name:
+            thread.join(5)
+    assert not died
