@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Final, TypeAlias
+from functools import partial
+from typing import Any, Final, TypeAlias
 
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
@@ -27,7 +28,6 @@ from service.http.keys import (
     Left,
     Publish,
 )
-from service.http.openapi import describe
 from service.http.options import Clients, HttpOptions
 from service.http.pages import pages
 from service.http.routing import Route, RouteTable, all_routes
@@ -83,9 +83,8 @@ def create_app(
     app[STORE], app[KEYRING], app[OPTIONS], app[PUBLISH], app[CLOCK] = store, keyring, options, publish, clock
     app[THROTTLE], app[CLIENTS], app[LEFT] = Throttle(), Clients(options), left
     headers.install(app)
-    described = describe(tables)
     checks: dict[str, Check] = {"store": store.ping, **(readiness or {})}
-    everything = [*system(checks, described), *tables, pages(options.pages)]
+    everything = [*system(checks, partial(_described, tables)), *tables, pages(options.pages)]
     declared = {_register(app, route) for route in all_routes(everything)}
 
     async def refuse_undeclared(started: web.Application) -> None:
@@ -95,6 +94,13 @@ def create_app(
 
     app.on_startup.append(refuse_undeclared)
     return app
+
+
+def _described(tables: Sequence[RouteTable]) -> dict[str, Any]:
+    """What only who programs asks for: the service's start loads and makes nothing of it."""
+    from service.http.openapi import describe
+
+    return describe(tables)
 
 
 def _timed(answered: Answered) -> Middleware:

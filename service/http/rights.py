@@ -43,7 +43,7 @@ listener's phone; a further one keeps nothing.
 
 def rendered(tables: Sequence[RouteTable]) -> str:
     """The table, as Markdown."""
-    routes = all_routes([*system({}, {}), *tables, pages(None)])
+    routes = all_routes([*system({}, dict), *tables, pages(None)])
     return _HEAD + "".join(map(_row, sorted(routes, key=lambda route: (route.address, route.method))))
 
 

@@ -7,7 +7,6 @@ import hmac
 import json
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from functools import cache
 from typing import Any, Final, Literal, Protocol, TypeAlias
 from urllib.parse import urlsplit
 
@@ -63,15 +62,14 @@ class NoHealth:
 HEALTH: web.AppKey[Health] = web.AppKey("health", Health)
 
 
-def system(checks: Mapping[str, Check], description: Mapping[str, Any]) -> list[RouteTable]:
-    """/healthz, /readyz and /metrics for whoever supervises the process; /api/v1/openapi.json for whoever programs."""
+def system(checks: Mapping[str, Check], describe: Callable[[], Mapping[str, Any]]) -> list[RouteTable]:
+    """/healthz, /readyz and /metrics for whoever supervises the process; /api/v1/openapi.json for whoever programs.
+
+    `describe`: takes a tenth of a second; called in a thread, when the description is asked for.
+    """
     root = RouteTable("system", prefix="")
     api = RouteTable("system")
-    readiness = _Readiness(checks)
-
-    @cache
-    def described() -> bytes:
-        return json.dumps(description).encode()
+    readiness, description = _Readiness(checks), _Description(describe)
 
     @root.raw("/healthz", right=PUBLIC, reach=Reach.NOBODY, audits=_NOTHING)
     async def health(_visit: Visit) -> web.StreamResponse:
@@ -105,7 +103,7 @@ def system(checks: Mapping[str, Check], description: Mapping[str, Any]) -> list[
     @api.raw("/openapi.json", right=PUBLIC, reach=Reach.NOBODY, audits=_NOTHING)
     async def openapi(_visit: Visit) -> web.StreamResponse:
         """This description."""
-        return web.Response(body=described(), content_type="application/json", charset="utf-8")
+        return web.Response(body=await description.body(), content_type="application/json", charset="utf-8")
 
     return [root, api]
 
@@ -155,6 +153,21 @@ class _Readiness:
                 self._results = dict(zip(self._checks, found, strict=True))
                 self._holds_until = time.monotonic() + READINESS_HOLDS_SECONDS
             return self._results
+
+
+class _Description:
+    """Made once, for the first who asks."""
+
+    def __init__(self, describe: Callable[[], Mapping[str, Any]]) -> None:
+        self._describe = describe
+        self._body = b""
+        self._making = asyncio.Lock()
+
+    async def body(self) -> bytes:
+        async with self._making:
+            if not self._body:
+                self._body = json.dumps(await asyncio.to_thread(self._describe)).encode()
+            return self._body
 
 
 async def _run(name: str, check: Check) -> Literal["ok", "failed"]:

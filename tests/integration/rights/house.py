@@ -134,7 +134,7 @@ class House:
 
 def every_route() -> list[Route]:
     """All that the application answers to."""
-    return all_routes([*system({}, {}), *ROUTE_TABLES, pages(None)])
+    return all_routes([*system({}, dict), *ROUTE_TABLES, pages(None)])
 
 
 @asynccontextmanager
