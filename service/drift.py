@@ -101,10 +101,10 @@ class DriftWatch:
         """Of memberships and pauses. `there`: as just read. Raises the database's errors."""
         said = await self._wishes.all()
         await self._adopt(decisions.unspoken(said, there))
-        async with self._store.reading() as session:
-            gone = await accounts.not_to_be_rung(session, {account for (account, _), (on, _) in said.items() if on})
+        gone = await self._not_to_be_rung({account for (account, _), (on, _) in said.items() if on})
         for account in gone:
-            await self._wishes.leave(account)  # back by signing in, not by being let in again
+            if await self._not_to_be_rung({account}):  # asked again: the one before may have taken seconds to store
+                await self._wishes.leave(account)  # back by signing in, not by being let in again
         now = datetime.now(UTC)
         own = {NATIONAL_QUEUE, *self._live.world.routes.queues()}
         wishes = {
@@ -114,6 +114,10 @@ class DriftWatch:
         }
         self._pauses = decisions.remembered(self._pauses, there, self._busy({account for account, _ in said}))
         return list(decisions.members(self.pbx, wishes, there, self._pauses))
+
+    async def _not_to_be_rung(self, found: set[int]) -> set[int]:
+        async with self._store.reading() as session:
+            return await accounts.not_to_be_rung(session, found)
 
     def forget_wrapup(self, account_id: int) -> None:
         """They ended it in no queue: whoever is let in again then is free. A pause of their own choice holds."""

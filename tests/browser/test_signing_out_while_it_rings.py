@@ -57,6 +57,18 @@ def _ringing(line: LineUnderTest, camille: ListenerBrowser, folder: Path) -> Ite
         yield caller
 
 
+@contextmanager
+def _signed_out_in_a_ring(line: LineUnderTest, camille: ListenerBrowser, folder: Path) -> Iterator[Caller]:
+    """Their phone still rings for somebody; the service has ended their session."""
+    page = camille.page
+    page.route(_QUEUE, _fails)
+    held = _sign_out(page, _SESSION)
+    with _ringing(line, camille, folder) as caller:
+        with page.expect_response(_SESSION):
+            held.continue_()
+        yield caller
+
+
 def _fails(route: Route) -> None:
     """The service is away, for what the page asks of it to sign out."""
     if route.request.method in {"POST", "DELETE"}:
@@ -137,11 +149,7 @@ def test_who_is_signed_out_while_it_rings_is_gone_from_the_page_once_nobody_answ
     line: LineUnderTest, camille: ListenerBrowser, tmp_path: Path
 ) -> None:
     page = camille.page
-    page.route(_QUEUE, _fails)
-    held = _sign_out(page, _SESSION)
-    with _ringing(line, camille, tmp_path) as caller:
-        with page.expect_response(_SESSION):
-            held.continue_()
+    with _signed_out_in_a_ring(line, camille, tmp_path) as caller:
         expect(page.get_by_test_id("ringing")).to_be_visible()
         expect(page.get_by_test_id("account")).to_be_visible()
         caller.leave()
@@ -152,11 +160,7 @@ def test_who_is_signed_out_while_it_rings_talks_with_the_caller_whom_they_answer
     line: LineUnderTest, camille: ListenerBrowser, tmp_path: Path
 ) -> None:
     page = camille.page
-    page.route(_QUEUE, _fails)
-    held = _sign_out(page, _SESSION)
-    with _ringing(line, camille, tmp_path) as caller:
-        with page.expect_response(_SESSION):
-            held.continue_()
+    with _signed_out_in_a_ring(line, camille, tmp_path) as caller:
         camille.answer()
         camille.expect_hears(TONE)
         expect(page.get_by_test_id("account")).to_be_visible()

@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any, cast
 
 import pytest
 
 from pbx.commands import Command, RemoveMember
-from pbx.link import Reply
+from pbx.link import PbxLink, Reply
 from service.accounts import signing, use_cases
 from service.accounts.rights import Role
+from service.drift import DriftWatch
 from service.listeners.model import interface_of
 from service.queues.wishes import Wishes
+from service.store.engine import Store
 from tests.fakes.links import TakingLink
 from tests.integration.store.conftest import NOW
 from tests.integration.store.test_store_departures import Stage, stage
@@ -82,31 +85,69 @@ def removed(link: TakingLink) -> list[tuple[str, str]]:
     return [(one.interface, one.queue) for one in link.taken if isinstance(one, RemoveMember)]
 
 
-async def test_who_is_back_while_the_word_of_another_is_stored_is_not_put_out(stage: Stage, lise: Person) -> None:
-    live, wishes = stage.departures._live, lise.wishes
+@pytest.fixture
+async def omar(stage: Stage, lise: Person) -> Person:
+    """As Lise: signed out everywhere, and still in the queue."""
     async with stage.store.transaction() as session:
         made = await use_cases.make_account(
             session, stage.keyring, username="omar", display_name="Omar", roles=(Role.LISTENER,), at=NOW
         )
-    omar = Person(stage, wishes, "omar", made.password, made.account_id)
-    await omar.signs_in()
-    await omar.is_signed_out()
-    interface = interface_of(omar.account_id)
-    live.world.lines[PBX].state.members[interface] = member(interface)
-    left: list[Person] = []
+    person = Person(stage, lise.wishes, "omar", made.password, made.account_id)
+    await person.signs_in()
+    await person.is_signed_out()
+    interface = interface_of(person.account_id)
+    stage.departures._live.world.lines[PBX].state.members[interface] = member(interface)
+    return person
 
-    async def leave(account_id: int) -> None:
-        leaver, other = (lise, omar) if account_id == lise.account_id else (omar, lise)
-        if not left:
+
+class SlowWishes(Wishes):
+    """While the word of the first who leaves is stored, the other of the two signs in."""
+
+    def __init__(self, store: Store, two: tuple[Person, Person]) -> None:
+        super().__init__(store)
+        self.two = {one.account_id: one for one in two}
+        for one in two:
+            one.wishes = self
+        self.left: list[Person] = []
+
+    async def leave(self, account_id: int) -> None:
+        (other,) = (one for one in self.two.values() if one.account_id != account_id)
+        if not self.left:
             await other.signs_in()
-        left.append(leaver)
-        await wishes.leave(account_id)
+        self.left.append(self.two[account_id])
+        await super().leave(account_id)
 
-    live.leave_queues = leave
+    async def who_stays_wants_to_be_rung(self) -> bool:
+        (leaver,) = self.left
+        (other,) = (one for one in self.two.values() if one is not leaver)
+        return await other.wants_to_be_rung()
+
+
+async def test_who_is_back_while_the_word_of_another_is_stored_is_not_put_out(
+    stage: Stage, lise: Person, omar: Person
+) -> None:
+    wishes = SlowWishes(stage.store, (lise, omar))
+    stage.departures._live.leave_queues = wishes.leave
     await stage.departures.leave_queues()
-    (leaver,) = left
-    assert removed(stage.link) == [(interface_of(leaver.account_id), "national")]
-    assert [await one.wants_to_be_rung() for one in (lise, omar) if one is not leaver] == [True]
+    assert await wishes.who_stays_wants_to_be_rung()
+    assert removed(stage.link) == [(interface_of(wishes.left[0].account_id), "national")]
+
+
+async def test_who_is_back_while_a_look_stores_the_word_of_another_is_not_put_out(
+    stage: Stage, lise: Person, omar: Person
+) -> None:
+    wishes, beside = SlowWishes(stage.store, (lise, omar)), cast("Any", None)
+    watch = DriftWatch(
+        stage.store,
+        stage.departures._live,
+        cast("PbxLink", stage.link),
+        stage.layout,
+        keys=beside,
+        provisioning=beside,
+        wishes=wishes,
+    )
+    await watch.sign_ins({"national": {}})
+    assert await wishes.who_stays_wants_to_be_rung()
 
 
 async def test_who_is_back_while_their_own_word_is_stored_is_not_put_out(stage: Stage, lise: Person) -> None:
