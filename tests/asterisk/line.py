@@ -123,7 +123,8 @@ class Line:
     def withdraw(self, info: str) -> None:
         """As the service does for overflow."""
         join = self.ami.event("QueueCallerJoin")
-        self.ami.ask("QueueWithdrawCaller", Queue="national", Caller=join["Channel"], WithdrawInfo=info)
+        reply = self.ami.ask("QueueWithdrawCaller", Queue="national", Caller=join["Channel"], WithdrawInfo=info)
+        assert reply["Response"] == "Success", reply
 
     def conversation(self, what: str = "connecting", *, nth: int = 1, call: str = "") -> Step:
         """As the witness's `joined`, once the caller is in the bridge, too: theirs is the second leg in it."""

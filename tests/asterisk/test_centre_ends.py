@@ -26,7 +26,8 @@ def _talks_with_the_centre(line: Line, caller: Caller, person: Handset) -> tuple
     """The caller's own channel, and the leg of the centre's telephone."""
     join = line.ami.event("QueueCallerJoin")["Channel"]
     line.ami.ask("Setvar", Channel=join, Variable="LISTENER_KIND", Value="sip")  # of a listener who was lost before
-    line.ami.ask("QueueWithdrawCaller", Queue="national", Caller=join, WithdrawInfo="centre:centre-38")
+    line.withdraw("centre:centre-38")
+    line.ami.step("overflow")
     line.ami.step("centre-called", timeout=20)
     person.press("1")
     leg = line.ami.joined("connecting centre-38").detail.split()[2]

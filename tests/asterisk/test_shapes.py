@@ -96,7 +96,10 @@ class Watch:
         return {call: set(self.state.calls[call].legs) for call in calls}
 
     def _hears(self, call: str, expected: set[str], moment: str) -> None:
-        until(lambda: self._with(call) == expected, f"{moment}: {expected} with the caller, not {self._with(call)}")
+        until(
+            lambda: self._with(call) == expected,
+            lambda: f"{moment}: {expected} with the caller, not {self._with(call)}",
+        )
 
     def _with(self, call: str) -> set[str]:
         return {leg.interface.removeprefix("PJSIP/") for leg in with_caller(self.state, call)}

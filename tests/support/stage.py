@@ -166,7 +166,7 @@ class Stage:
             found = {bridges.get(channel, "") for channel in channels}
             return len(found) == 1 and "" not in found
 
-        until(look, f"together: {channels}, of {self.bridges()}")
+        until(look, lambda: f"together: {channels}, of {self.bridges()}")
 
     def redirect(self, where: str, *channels: str) -> None:
         """By Asterisk's own action, as for a consultation: one leg or two."""

@@ -9,9 +9,12 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def until(look: Callable[[], T | None], what: str, timeout: float = 15.0, *, every: float = 0.02) -> T:
+def until(
+    look: Callable[[], T | None], what: str | Callable[[], str], timeout: float = 15.0, *, every: float = 0.02
+) -> T:
     """The first value of `look` that is true; fails by name when there is none within `timeout` seconds.
 
+    `what`: its name; called where it tells how things stood in the end.
     `every`: seconds between two looks, where looking is dear.
     """
     deadline = time.monotonic() + timeout
@@ -19,7 +22,7 @@ def until(look: Callable[[], T | None], what: str, timeout: float = 15.0, *, eve
         if value := look():
             return value
         if time.monotonic() > deadline:
-            raise AssertionError(f"not within {timeout:g} s: {what}")
+            raise AssertionError(f"not within {timeout:g} s: {what if isinstance(what, str) else what()}")
         time.sleep(every)
 
 

@@ -78,7 +78,7 @@ class Witness:
             found = [step for step in self.steps(call) if f"{step.words} ".startswith(f"{what} ")]
             return found[nth - 1] if len(found) >= nth else None
 
-        return until(look, f"step {what!r} ({nth}); there were {self.words(call)}", timeout)
+        return until(look, lambda: f"step {what!r} ({nth}); there were {self.words(call)}", timeout)
 
     def joined(self, what: str = "connecting", *, nth: int = 1, call: str = "", timeout: float = 15.0) -> Step:
         """As `step`, once the two hear each other: the dialplan tells it on the leg, some ms before they are joined.

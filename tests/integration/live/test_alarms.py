@@ -93,7 +93,7 @@ def is_over(line: LiveLine, page: Page, alarm: str, subject: str) -> None:
 
 
 def nothing_is_wrong(line: LiveLine, page: Page) -> None:
-    until(lambda: not alarms(page) and not readiness(line)["reasons"], f"no alarm lasts: {alarms(page)}", 20)
+    until(lambda: not alarms(page) and not readiness(line)["reasons"], lambda: f"no alarm lasts: {alarms(page)}", 20)
 
 
 # --- the PBX
