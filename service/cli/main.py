@@ -54,7 +54,9 @@ def up(
 ) -> None:
     """PBX and service together. Stopping it stops the service; the PBX and its calls go on until `ecoute down`."""
     from service.cli import keeper
-    from service.cli import up as start
+
+    with keeper.loading():
+        from service.cli import up as start
 
     try:
         settings = settings_of(config)
@@ -90,7 +92,9 @@ def down(config: Config = None) -> None:
 def serve(config: Config = None, *, record_ami: RecordAmi = None) -> None:
     """The service alone, for a PBX that is started otherwise."""
     from service.cli import keeper
-    from service.cli import up as start
+
+    with keeper.loading():
+        from service.cli import up as start
 
     settings = settings_of(config)
     with start.own_data_directory(settings):

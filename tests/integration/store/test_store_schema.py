@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, select, text
 from sqlalchemy.exc import IntegrityError, StatementError
 
@@ -20,6 +22,7 @@ from service.store.model import CallerKey
 from service.store.secrets import current_caller_key, load_caller_keys, rotate_caller_key
 from service.store.sql import count_up, insert_once
 from service.store.tables import metadata
+from service.store.upgrade import MIGRATIONS, newest
 from tests.integration.store.conftest import NOW
 from tests.support.postgres import Postgres
 
@@ -51,6 +54,21 @@ async def test_an_upgrade_of_a_new_store_changes_nothing_and_two_at_once_do_no_h
         assert len(revisions) == 1
         await first.close()
         await second.close()
+
+
+def test_the_newest_revision_is_known_by_its_script_s_name() -> None:
+    scripts = ScriptDirectory(str(MIGRATIONS))
+    assert scripts.get_heads() == [newest()]
+    assert all(Path(script.path).name.startswith(f"{script.revision}_") for script in scripts.walk_revisions())
+
+
+async def test_a_start_on_a_store_that_is_up_to_date_loads_no_tool_of_upgrades(sqlite_store: Store) -> None:
+    loaded = (
+        "import asyncio, sys; from service.store.engine import Store; "
+        "asyncio.run(Store(sys.argv[1]).upgrade()); sys.exit('alembic' in sys.modules)"
+    )
+    run = await asyncio.create_subprocess_exec(sys.executable, "-c", loaded, sqlite_store.url)
+    assert await run.wait() == 0
 
 
 async def test_what_raises_is_rolled_back_whole(store: Store) -> None:
