@@ -125,8 +125,8 @@ ROOMS = (
     Room(
         "pbx-wire", "pbx: the wire", "One ordered, bounded session with Asterisk's manager interface that never lies.",
         _pbx(
-            "__init__", "link", "session", "protocol", "parse", "events", "replies", "odd", "snapshot", "recording",
-            "steady", "errors",
+            "__init__", "link", "session", "protocol", "parse", "parse_lists", "events", "replies", "odd", "snapshot",
+            "recording", "steady", "errors",
         ),
         (1, 4), "pbx",
     ),

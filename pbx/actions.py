@@ -32,7 +32,7 @@ from pbx.commands import (
     SetPenalty,
     WithdrawCaller,
 )
-from pbx.parse import SNAPSHOT_VARIABLES
+from pbx.parse_lists import SNAPSHOT_VARIABLES
 from pbx.replies import CommandRefused
 
 #: Q.850: ended on purpose by the listener; anything else that ends a listener's leg is a loss of the listener.

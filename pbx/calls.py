@@ -150,8 +150,8 @@ class CallTracker:
         legs = tuple(legs)
         self.company.listed(legs, at)
         for leg in legs:
-            if leg.step_what == "ended":
-                continue  # its channel is about to go: the journal has its end
+            if leg.step_what == "ended" or self.company.identity.is_gone(leg.uniqueid):
+                continue  # its channel is about to go, or went while the list was made: the journal has its end
             if leg.step:
                 callers[leg.call_id] = leg
             else:

@@ -78,10 +78,13 @@ class Company:
     def left(self, event: BridgeLeft) -> None:
         """A leg left a bridge."""
         leg = self.legs.get(event.uniqueid)
-        if leg is not None:
-            leg.placed = self._session
-            if leg.bridge == event.bridge:
-                self._put(leg, "")
+        if leg is None:
+            if self.identity.is_gone(event.uniqueid):
+                return
+            leg = self._new(event.uniqueid, event.channel, event.call_id, event.linkedid)
+        leg.placed = self._session
+        if leg.bridge == event.bridge:
+            self._put(leg, "")
 
     def gone(self, event: LegGone) -> str:
         """A leg was hung up. → its call."""

@@ -16,7 +16,7 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
-from pbx import actions, parse
+from pbx import actions, parse, parse_lists
 from pbx.actions import Account, Action
 from pbx.commands import Command, ReadDialplan, ReadQueues, ReadRoutes
 from pbx.errors import SetupError
@@ -27,7 +27,7 @@ from pbx.parse import Answer
 from pbx.protocol import EventStream, PbxProtocol
 from pbx.provision import Provisioning
 from pbx.recording import RecordedProtocol, Recording
-from pbx.replies import CommandFailed, CommandRefused, NotConnected, OutcomeUnknown, Reply
+from pbx.replies import CommandFailed, CommandRefused, ListNotWhole, NotConnected, OutcomeUnknown, Reply
 from pbx.session import LinkConfig, LoginFailed, LoginRefused, Session, Timing, tell_refused
 from pbx.snapshot import Snapshot
 from pbx.state import PbxState
@@ -282,6 +282,9 @@ class PbxLink:
                 await asyncio.sleep(self.timing.check_queues_every)
                 if not protocol.paused:  # its answer would wait behind what we do not read
                     await self._asked(session, snapshot, actions.compare_members())
+        except ListNotWhole as error:
+            log.warning("a list of the PBX %s is not whole (%s): not used, all is asked anew", self.config.pbx, error)
+            protocol.end(error.id)
         except CommandFailed as error:
             log.warning("the PBX %s did not answer as it should: %s", self.config.pbx, error)
             protocol.end("snapshot-failed" if not self.connected else error.id)
@@ -383,12 +386,12 @@ def _reply(command: Command, answer: Answer, items: list[str]) -> Reply:
     """What was asked for, where something was."""
     match command:
         case ReadRoutes():
-            routes = (parse.route_listed(item, command.family) for item in items)
+            routes = (parse_lists.route_listed(item, command.family) for item in items)
             return Reply(answer.message, dict(route for route in routes if route is not None))
         case ReadQueues():
-            return Reply(answer.message, queues=parse.queues_listed(items))
+            return Reply(answer.message, queues=parse_lists.queues_listed(items))
         case ReadDialplan():
-            lines = (parse.dialplan_listed(item) for item in items)
+            lines = (parse_lists.dialplan_listed(item) for item in items)
             return Reply(answer.message, lines=tuple(line for line in lines if line is not None))
         case _:
             return Reply(answer.message)

@@ -1,4 +1,4 @@
-"""Frames of the manager interface → typed events. The only file that reads header names.
+"""Frames of the manager interface → typed events. Names of headers are read here and in the parse_*.py beside.
 
 A frame is the text between two empty lines, without the line end that closes it. Values cannot contain a line end, so
 the first `CRLF Name: ` in a frame is that header; looking for the few headers that are needed is several times as fast
@@ -8,7 +8,7 @@ as splitting them all.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 import msgspec
 
@@ -21,13 +21,11 @@ from pbx.events import (
     ContactSeen,
     Event,
     LegGone,
-    LegListed,
     MemberLeft,
     MemberSeen,
     RingBegan,
 )
 from pbx.facts import DeviceState
-from pbx.replies import MemberListed
 
 EOL = "\r\n"
 BANNER = b"Asterisk Call Manager/"
@@ -48,24 +46,6 @@ DEVICE_STATES = {
     "8": DeviceState.ON_HOLD,
 }
 
-#: Asked of every channel in the snapshot; `LegListed` says what they are. One that is not set comes as `(null)`.
-SNAPSHOT_VARIABLES = (
-    "CALL_ID",
-    "STEP",
-    "STAGE",
-    "ARRIVED",
-    "LINE",
-    "QUEUE_NOW",
-    "CENTRE",
-    "LISTENER",
-    "LISTENER_CHANNEL",
-    "CONNECTED_AT",
-    "STEP_WHAT",
-    "STEP_DETAIL",
-    "WAITING_SINCE",
-    "OVERFLOWED_AT",
-)
-
 
 def field(text: str, key: str) -> str:
     """The value after `key`, which is written with its line end and colon: `"\\r\\nQueue: "`. Empty when absent."""
@@ -75,6 +55,10 @@ def field(text: str, key: str) -> str:
     start += len(key)
     end = text.find(EOL, start)
     return text[start:] if end < 0 else text[start:end]
+
+
+class Nameless(ValueError):
+    """A frame that does not say of which call, channel, bridge or membership it is: it tells nothing."""
 
 
 def _at(text: str, now: float) -> float:
@@ -111,6 +95,9 @@ def _user_event(text: str, now: float) -> Event | None:
     head, _, said = text.partition("\r\nUserEvent: ")
     if said.startswith("CallStep\r\n"):
         call_id, n, what, detail = _words(said)
+        uniqueid = field(head, "\r\nUniqueid: ")
+        if not call_id or not uniqueid:
+            raise Nameless
         return CallStep(
             at=_at(head, now),
             call_id=call_id,
@@ -118,19 +105,22 @@ def _user_event(text: str, now: float) -> Event | None:
             what=what,
             detail=detail,
             channel=field(head, "\r\nChannel: "),
-            uniqueid=field(head, "\r\nUniqueid: "),
+            uniqueid=uniqueid,
         )
     if said.startswith("CallRefused\r\n"):
         return CallerRefused(at=_at(head, now))
     if said.startswith("Ring\r\n"):
-        channel = field(head, "\r\nChannel: ")
+        channel, uniqueid = field(head, "\r\nChannel: "), field(head, "\r\nUniqueid: ")
+        call_id = field(said, "\r\nCallId: ")
+        if not call_id or not channel or not uniqueid:
+            raise Nameless
         return RingBegan(
             at=_at(head, now),
-            call_id=field(said, "\r\nCallId: "),
-            queue=field(said, "\r\nQueue: "),
+            call_id=call_id,
+            queue=field(said, "\r\nQueue: "),  # empty when the caller has just gone
             interface=interface_of(channel),
             channel=channel,
-            uniqueid=field(head, "\r\nUniqueid: "),
+            uniqueid=uniqueid,
         )
     return None
 
@@ -139,13 +129,17 @@ def _agent_called(text: str, now: float) -> Event | None:
     call_id = field(text, "\r\nChanVariable: CALL_ID=")
     if not call_id:
         return None
+    queue, interface = field(text, "\r\nQueue: "), field(text, "\r\nInterface: ")
+    uniqueid = field(text, "\r\nDestUniqueid: ")
+    if not queue or not interface or not uniqueid:
+        raise Nameless
     return RingBegan(
         at=_at(text, now),
         call_id=call_id,
-        queue=field(text, "\r\nQueue: "),
-        interface=field(text, "\r\nInterface: "),
+        queue=queue,
+        interface=interface,
         channel=field(text, "\r\nDestChannel: "),
-        uniqueid=field(text, "\r\nDestUniqueid: "),
+        uniqueid=uniqueid,
     )
 
 
@@ -154,33 +148,41 @@ def _leg(text: str) -> tuple[str, str, str, str]:
     start = text.find("\r\nUniqueid: ") + 12
     uniqueid, _, rest = text[start : start + 400].partition("\r\nLinkedid: ")
     linkedid, _, rest = rest.partition("\r\nChanVariable: CALL_ID=")
-    if start < 12 or EOL in uniqueid or EOL in linkedid or not linkedid:  # not as Asterisk 22 writes it
+    if start < 12 or not uniqueid or EOL in uniqueid or EOL in linkedid or not linkedid:  # not as Asterisk 22 writes it
         uniqueid, linkedid = field(text, "\r\nUniqueid: "), field(text, "\r\nLinkedid: ")
+        if not uniqueid:
+            raise Nameless
         return field(text, "\r\nChannel: "), uniqueid, linkedid, field(text, "\r\nChanVariable: CALL_ID=")
     return field(text, "\r\nChannel: "), uniqueid, linkedid, rest.partition(EOL)[0]
 
 
 def _bridge_enter(text: str, now: float) -> Event:
     channel, uniqueid, linkedid, call_id = _leg(text)
+    bridge = field(text, "\r\nBridgeUniqueid: ")
+    if not bridge:
+        raise Nameless
     return BridgeEntered(
         at=_at(text, now),
         call_id=call_id,
         channel=channel,
         uniqueid=uniqueid,
         linkedid=linkedid,
-        bridge=field(text, "\r\nBridgeUniqueid: "),
+        bridge=bridge,
     )
 
 
 def _bridge_leave(text: str, now: float) -> Event:
     channel, uniqueid, linkedid, call_id = _leg(text)
+    bridge = field(text, "\r\nBridgeUniqueid: ")
+    if not bridge:
+        raise Nameless
     return BridgeLeft(
         at=_at(text, now),
         call_id=call_id,
         channel=channel,
         uniqueid=uniqueid,
         linkedid=linkedid,
-        bridge=field(text, "\r\nBridgeUniqueid: "),
+        bridge=bridge,
     )
 
 
@@ -197,12 +199,17 @@ def _hangup(text: str, now: float) -> Event:
     )
 
 
-def _member(text: str, now: float) -> MemberSeen:
+def member(text: str, now: float) -> MemberSeen:
+    """A membership: in an event of its own, or in a list of them."""
+    queue = field(text, "\r\nQueue: ")
+    interface = field(text, "\r\nInterface: ") or field(text, "\r\nLocation: ")
+    if not queue or not interface:
+        raise Nameless
     paused = field(text, "\r\nPaused: ") == "1"
     return MemberSeen(
         at=_at(text, now),
-        queue=field(text, "\r\nQueue: "),
-        interface=field(text, "\r\nInterface: ") or field(text, "\r\nLocation: "),
+        queue=queue,
+        interface=interface,
         paused=paused,
         pause_reason=field(text, "\r\nPausedReason: ") if paused else "",
         device=DEVICE_STATES.get(field(text, "\r\nStatus: "), DeviceState.UNKNOWN),
@@ -211,11 +218,14 @@ def _member(text: str, now: float) -> MemberSeen:
 
 
 def _member_removed(text: str, now: float) -> Event:
-    return MemberLeft(at=_at(text, now), queue=field(text, "\r\nQueue: "), interface=field(text, "\r\nInterface: "))
+    queue, interface = field(text, "\r\nQueue: "), field(text, "\r\nInterface: ")
+    if not queue or not interface:
+        raise Nameless
+    return MemberLeft(at=_at(text, now), queue=queue, interface=interface)
 
 
 #: `Created` and `NonQualified` say that a registration exists; only a failed qualification says that nobody is there.
-_REACHABLE = {
+REACHABLE = {
     "Reachable": True,
     "NonQualified": True,
     "Created": True,
@@ -233,7 +243,7 @@ def _contact_status(text: str, now: float) -> Event | None:
         at=_at(text, now),
         endpoint=endpoint,
         uri=field(text, "\r\nURI: "),
-        reachable=_REACHABLE.get(status),
+        reachable=REACHABLE.get(status),
         removed=status == "Removed",
     )
 
@@ -247,9 +257,9 @@ EVENTS: dict[bytes, Parser] = {
     b"BridgeEnter": _bridge_enter,
     b"BridgeLeave": _bridge_leave,
     b"Hangup": _hangup,
-    b"QueueMemberAdded": _member,
-    b"QueueMemberPause": _member,
-    b"QueueMemberStatus": _member,
+    b"QueueMemberAdded": member,
+    b"QueueMemberPause": member,
+    b"QueueMemberStatus": member,
     b"QueueMemberRemoved": _member_removed,
     b"ContactStatus": _contact_status,
 }
@@ -286,9 +296,10 @@ def answer(text: str) -> Answer:
     )
 
 
-def ends_list(text: str) -> bool:
-    """True for the last event of a list, complete or cancelled."""
-    return field(text, "\r\nEventList: ").lower() in {"complete", "cancelled"}
+def list_end(text: str) -> str:
+    """How a list ends, in the last of its events: `complete` or `cancelled`; empty in any other."""
+    said = field(text, "\r\nEventList: ").lower()
+    return said if said in {"complete", "cancelled"} else ""
 
 
 def is_event(text: str, name: str) -> bool:
@@ -308,7 +319,7 @@ def clock_anchor(reply: Answer) -> tuple[str, float | None]:
 
 
 def _instant(text: str) -> float | None:
-    at = _number(text)
+    at = number(text)
     return at if at is not None and 0.0 <= at < LAST_INSTANT else None
 
 
@@ -323,89 +334,10 @@ def version(reply: Answer) -> str:
     return field(reply.text, "\r\nAsteriskVersion: ")
 
 
-def _variable(text: str, name: str) -> str:
-    value = field(text, f"\r\nVariable: {name}=")
-    return "" if value == "(null)" else value
-
-
-def _number(value: str) -> float | None:
+def number(value: str) -> float | None:
+    """A value that may be one; None for infinities, too."""
     try:
         number = float(value)
     except ValueError:
         return None
     return number if math.isfinite(number) else None
-
-
-def leg_listed(text: str) -> LegListed | None:
-    """A `Status` event of the snapshot."""
-    if not is_event(text, "Status"):
-        return None
-    value = {name: _variable(text, name) for name in SNAPSHOT_VARIABLES}
-    return LegListed(
-        call_id=value["CALL_ID"],
-        channel=field(text, "\r\nChannel: "),
-        uniqueid=field(text, "\r\nUniqueid: "),
-        bridge=field(text, "\r\nBridgeID: "),
-        up=field(text, "\r\nChannelState: ") == "6",
-        step=int(_number(value["STEP"]) or 0),
-        stage=value["STAGE"],
-        arrived=int(_number(value["ARRIVED"]) or 0),
-        line=value["LINE"],
-        queue_now=value["QUEUE_NOW"],
-        centre=value["CENTRE"],
-        listener=value["LISTENER"],
-        listener_channel=value["LISTENER_CHANNEL"],
-        connected_at=_number(value["CONNECTED_AT"]),
-        step_what=value["STEP_WHAT"],
-        step_detail=value["STEP_DETAIL"],
-        waiting_since=_number(value["WAITING_SINCE"]),
-        overflow_at=_number(value["OVERFLOWED_AT"]),
-        linkedid=field(text, "\r\nLinkedid: "),
-    )
-
-
-def member_listed(text: str, now: float) -> MemberSeen | None:
-    """A `QueueMember` event of QueueStatus."""
-    return _member(text, now) if is_event(text, "QueueMember") else None
-
-
-def contact_listed(text: str, now: float) -> ContactSeen | None:
-    """A `ContactList` event of PJSIPShowContacts."""
-    if not is_event(text, "ContactList"):
-        return None
-    return ContactSeen(
-        at=now,
-        endpoint=field(text, "\r\nEndpoint: "),
-        uri=field(text, "\r\nUri: "),
-        reachable=_REACHABLE.get(field(text, "\r\nStatus: "), True),
-    )
-
-
-def route_listed(text: str, family: str) -> tuple[str, str] | None:
-    """A `DBGetTreeResponse` event: key without its family, and value."""
-    if not is_event(text, "DBGetTreeResponse"):
-        return None
-    return field(text, "\r\nKey: ").removeprefix(f"/{family}/"), field(text, "\r\nVal: ")
-
-
-def queues_listed(items: Iterable[str]) -> dict[str, dict[str, MemberListed]]:
-    """`QueueParams` and `QueueMember` events of QueueStatus: queue → interface → membership."""
-    found: dict[str, dict[str, MemberListed]] = {}
-    for text in items:
-        if is_event(text, "QueueParams"):
-            found.setdefault(field(text, "\r\nQueue: "), {})
-        elif is_event(text, "QueueMember"):
-            seen = _member(text, 0.0)
-            penalty = int(_number(field(text, "\r\nPenalty: ")) or 0)
-            members = found.setdefault(seen.queue, {})
-            members[seen.interface] = MemberListed(penalty, seen.paused, seen.pause_reason)
-    return found
-
-
-def dialplan_listed(text: str) -> str | None:
-    """A `ListDialplan` event of ShowDialPlan, as `Application(arguments)`; None for one without an application."""
-    if not is_event(text, "ListDialplan"):
-        return None
-    application = field(text, "\r\nApplication: ")
-    data = field(text, "\r\nAppData: ")  # not within the f-string: Python 3.11 takes no backslash there
-    return f"{application}({data})" if application else None

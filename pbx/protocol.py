@@ -25,7 +25,7 @@ from pbx import parse
 from pbx.events import Event
 from pbx.odd import Odd, Tally
 from pbx.parse import Answer, Settled
-from pbx.replies import OutcomeUnknown
+from pbx.replies import ListNotWhole, OutcomeUnknown
 
 EOM = b"\r\n\r\n"
 _LF = 10
@@ -37,14 +37,15 @@ SECOND_EVENT = b"\r\nEvent: "
 #: Reading pauses above the first and goes on below the second: events that wait for the consumer.
 HIGH_WATER = 20_000
 LOW_WATER = 5_000
-#: A list longer than this is not ours: one event per live channel or membership.
+#: A list longer than this is not ours: one event per live channel or membership. It is not cut, it fails.
 LIST_CAP = 200_000
 
 
 class Pending:
     """An action that waits for its answer, and for the list that follows it when `as_list`.
 
-    `settled(answer, list)` is called once, at its place in the stream, before the future is resolved.
+    `settled(answer, list)` is called once, at its place in the stream, before the future is resolved; not for a list
+    that is not whole: whoever is missing from it would be taken for gone.
     """
 
     def __init__(self, *, as_list: bool, settled: Settled | None = None) -> None:
@@ -62,10 +63,25 @@ class Pending:
                 return False
         elif self._answer is None:
             return False
-        elif not parse.ends_list(text):
-            if len(self._items) < LIST_CAP:
+        else:
+            end = parse.list_end(text)
+            if end == "cancelled":
+                return self._not_whole("the PBX broke it off")
+            if not end:
+                if len(self._items) >= LIST_CAP:
+                    return self._not_whole(f"it has more than {LIST_CAP} entries")
                 self._items.append(text)
-            return False
+                return False
+        return self._whole()
+
+    def _not_whole(self, why: str) -> bool:
+        self._items = []
+        if not self.future.done():
+            self.future.set_exception(ListNotWhole(why))
+        return True
+
+    def _whole(self) -> bool:
+        assert self._answer is not None  # noqa: S101 - called after it
         try:
             if self._settled is not None:
                 self._settled(self._answer, self._items)

@@ -264,7 +264,8 @@ class _Played(PbxProtocol):
             self._answered.add(action_id)
             word = actions.word_of(action_id)
             settled = {"Login": self._login, "Logoff": self._logoff}.get(word) or self._snapshot.settled(word)
-            self.pending[action_id] = Pending(as_list=True, settled=settled)
+            pending = self.pending[action_id] = Pending(as_list=True, settled=settled)
+            pending.future.add_done_callback(lambda done: done.cancelled() or done.exception())  # nobody waits for it
         super()._no_event(frame)
 
     def _login(self, answer: Answer, _items: list[str]) -> None:

@@ -52,6 +52,12 @@ class OutcomeUnknown(CommandFailed):
     id = "outcome-unknown"
 
 
+class ListNotWhole(OutcomeUnknown):
+    """The list that was asked for came without its rest: nothing of it may be used."""
+
+    id = "list-not-whole"
+
+
 class NotConnected(CommandFailed):
     """Not sent: there is no session with the PBX."""
 

@@ -23,7 +23,7 @@ from pbx.actions import Action
 from pbx.errors import START_AGAIN
 from pbx.parse import Answer, Settled
 from pbx.protocol import EventStream, PbxProtocol, Pending
-from pbx.replies import NotConnected, OutcomeUnknown
+from pbx.replies import CommandRefused, NotConnected, OutcomeUnknown
 
 log = logging.getLogger(__name__)
 
@@ -85,10 +85,21 @@ class LoginFailed(Exception):
 
 
 class LoginRefused(LoginFailed):
-    """Asterisk does not accept the account or its secret: until either is changed, asking again changes nothing."""
+    """Asterisk does not accept the account or its secret, or the secret cannot even be sent.
+
+    Until either is changed, asking again changes nothing.
+    """
 
     def __init__(self) -> None:
         super().__init__("refused")
+
+
+def _login(username: str, secret: str, *, events: bool) -> Action:
+    """Made before the connection. Raises LoginRefused: no PBX has a secret that cannot be sent."""
+    try:
+        return actions.login(username, secret, events=events)
+    except CommandRefused as error:
+        raise LoginRefused from error
 
 
 class Session(Manager):  # type: ignore[misc]  # panoramisk ships no types
@@ -124,6 +135,7 @@ class Session(Manager):  # type: ignore[misc]  # panoramisk ships no types
     async def open(self) -> PbxProtocol:
         """Connect and log in. Raises LoginFailed, or LoginRefused."""
         loop = asyncio.get_running_loop()
+        account = _login(self.config["username"], self.config["secret"], events=self.config["events"])
         try:
             async with asyncio.timeout(self.timing.connect):
                 make: Callable[[], PbxProtocol] = self.config["protocol_factory"]
@@ -131,7 +143,6 @@ class Session(Manager):  # type: ignore[misc]  # panoramisk ships no types
         except (OSError, TimeoutError) as error:
             raise LoginFailed("unreachable") from error
         self.protocol = protocol
-        account = actions.login(self.config["username"], self.config["secret"], events=self.config["events"])
         try:
             answer, _ = await self.ask(account, self.timing.login)
         except (OutcomeUnknown, NotConnected) as error:  # on uvloop it may have ended before we could ask

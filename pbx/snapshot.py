@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
-from pbx import actions, parse
+from pbx import actions, parse, parse_lists
 from pbx.events import ContactsListed, LegsListed, MembersListed, SessionBegan, SnapshotTaken
 from pbx.odd import Odd
 from pbx.parse import Answer, Settled
@@ -58,13 +58,13 @@ class Snapshot:
 
     def _legs(self, answer: Answer, items: list[str]) -> None:
         if answer.success:
-            self._stream.put(LegsListed(at=self._now(), legs=self._each(items, parse.leg_listed)))
+            self._stream.put(LegsListed(at=self._now(), legs=self._each(items, parse_lists.leg_listed)))
 
     def contacts(self, answer: Answer, items: list[str]) -> None:
         """They come over the other login; refused, they stay unknown until the phones say something."""
         if answer.success or answer.message == actions.list_contacts().already:
             now = self._now()
-            found = self._each(items, lambda item: parse.contact_listed(item, now))
+            found = self._each(items, lambda item: parse_lists.contact_listed(item, now))
             self._stream.put(ContactsListed(at=now, contacts=found))
 
     def _members(self, answer: Answer, items: list[str]) -> None:
@@ -79,7 +79,7 @@ class Snapshot:
 
     def _list(self, items: list[str], *, checking: bool) -> None:
         now = self._now()
-        found = self._each(items, lambda item: parse.member_listed(item, now))
+        found = self._each(items, lambda item: parse_lists.member_listed(item, now))
         self._stream.put(MembersListed(at=now, members=found, checking=checking))
 
     def _each(self, items: list[str], read: Callable[[str], T | None]) -> tuple[T, ...]:

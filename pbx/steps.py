@@ -86,7 +86,8 @@ class Connection:
     def answered(self, pbx: str, call_id: str, at: float, last_queue: str) -> CallAnswered:
         """The fact, once the caller is in the bridge (`at`). `last_queue`: where the caller had waited."""
         via = self.via()
-        queue = last_queue if via is AnsweredVia.RETURN else self.way
+        # who is rung again had been found from the national queue, also where its step was not heard
+        queue = (last_queue or NATIONAL) if via is AnsweredVia.RETURN else self.way
         return CallAnswered(
             pbx=pbx, at=at, call_id=call_id, ordinal=self.n, interface=self.interface, via=via, queue=queue
         )

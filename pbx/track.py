@@ -34,6 +34,7 @@ class Track:
     caller_step: int = 0  #: the last step on the caller's own leg
     queue: str = ""  #: the caller's own last word about it
     seen: set[int] = field(default_factory=set)
+    torn: int = 0  #: a step that only a list told, maybe in the middle of its writing: its own word outranks it
     connections: list[Connection] = field(default_factory=list)  #: without their bridge so far
     visits: list[Visit] = field(default_factory=list)  #: without their connection so far
     rung: set[str] = field(default_factory=set)  #: legs whose ring was told
@@ -61,7 +62,11 @@ class Track:
 
     def step(self, event: CallStep) -> list[CallFact]:
         """A step of the dialplan; one that was seen before changes nothing."""
-        if event.n in self.seen:
+        if event.n == self.torn:
+            self._untold(event.n)
+        elif event.n in self.seen:
+            if event.what == "connecting":  # told by a list, which does not say by which leg
+                self._take(event.uniqueid)
             return []
         self.seen.add(event.n)
         self.whole = self.whole or event.what == "entered"
@@ -78,10 +83,17 @@ class Track:
         self.live.step = max(self.live.step, event.n)
         return facts + self._answers()
 
+    def _untold(self, n: int) -> None:
+        self.torn = 0
+        self.connections = [connection for connection in self.connections if connection.n != n]
+
     def _connecting(self, event: CallStep) -> None:
         self.connections.append(Connection.of(event))
-        self.taken.add(event.uniqueid)
-        if self.rings.pop(event.uniqueid, None) is not None:
+        self._take(event.uniqueid)
+
+    def _take(self, uniqueid: str) -> None:
+        self.taken.add(uniqueid)
+        if self.rings.pop(uniqueid, None) is not None:
             self._show_rings()
 
     def _on_caller(self, event: CallStep) -> None:
@@ -122,6 +134,8 @@ class Track:
             connection = max(mine, key=lambda found: found.n)
             self.visits.remove(visit)
             self.connections.remove(connection)
+            if connection.n == self.torn:
+                self.torn = 0
             fact = connection.answered(self.pbx, self.live.call_id, visit.at, visit.queue)
             facts.append(fact)
             if connection.n >= self.moved:
@@ -241,13 +255,26 @@ class Track:
             return
         call.stage = Stage.WAITING  # about to be bridged: the bridge will say so
         call.waiting_since = leg.waiting_since
-        if leg.step_what == "connecting":
-            way, interface, channel = words(leg.step_detail, 3)
-            self.seen.add(leg.step)
-            self.caller_step = leg.step - 1
-            self.connections.append(
-                Connection(leg.step, at=leg.connected_at or 0.0, way=way, interface=interface, channel=channel)
-            )
+        if leg.step_what == "connecting" and leg.step not in self.seen:
+            self._adopt_connection(leg)
+
+    def _adopt_connection(self, leg: LegListed) -> None:
+        """The dialplan writes STEP, STEP_WHAT and STEP_DETAIL one after the other: a list may come in between.
+
+        A detail that is not yet this person's is an older step's. A STEP that is already the next one cannot be told:
+        that one's own word is still to come, and takes the connection back.
+        """
+        way, interface, channel = words(leg.step_detail, 3)
+        if not channel or channel != leg.listener_channel:
+            return
+        for uniqueid in [uniqueid for uniqueid, ring in self.rings.items() if ring.channel == channel]:
+            self._take(uniqueid)
+        self.torn = leg.step
+        self.seen.add(leg.step)
+        self.caller_step = leg.step - 1
+        self.connections.append(
+            Connection(leg.step, at=leg.connected_at or 0.0, way=way, interface=interface, channel=channel)
+        )
 
     def adopt_rings(self, caller: LegListed, legs: list[LegListed], at: float) -> list[CallFact]:
         """The call's other legs: those that ring now, and by their absence those that stopped unseen."""
@@ -266,7 +293,10 @@ class Track:
                 self._show_rings()
             else:
                 self.heard.add(uniqueid)
-        telephone = caller.step_what == "centre-called" and caller.step_detail.endswith("telephone")
+        # While a centre is tried, phones of ours ring in its queue alone; any other leg is its telephone's, though the
+        # step that says so may be missing from the list, or its detail.
+        in_queue = caller.step_what == "centre-called" and caller.step_detail.endswith(" queue")
+        telephone = caller.stage == Stage.OVERFLOW and not in_queue
         self.taken.update(leg.uniqueid for leg in legs if leg.up)
         for leg in legs:
             if leg.up or telephone or leg.uniqueid in self.rung or leg.uniqueid in self.left:

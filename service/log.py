@@ -1,8 +1,9 @@
 """Logging that cannot print personal data.
 
-What goes out: our own sentence, and values whose key is listed below and whose form is harmless. Everything else is
-refused: the value is `withheld`, and the line names its key under `refused`, so that the mistake is seen and the fault
-that was being told is not lost. No key that is not listed gets so far: a test reads every log call of the source.
+What goes out: our own sentence, and values whose key is listed below and whose form is that of an id, a kind or a
+state: one word, so that no text of anybody's gets through. Everything else is refused: the value is `withheld`, and the
+line names its key under `refused`, so that the mistake is seen and the fault that was being told is not lost. No key
+that is not listed gets so far: a test reads every log call of the source.
 Exceptions appear as their class and where they happened, never with their message, which may quote values.
 Anything that looks like a telephone number or an address is cut out of other libraries' lines.
 """
@@ -46,6 +47,16 @@ _IDS: Final = re.compile(
 _DIGITS: Final = re.compile(r"\+?\d(?:[ .()/-]?\d){5,}")
 _MAIL: Final = re.compile(r"[\w.+-]+@[\w-]+\.[\w.-]+")
 _HARMLESS: Final = re.compile(r"[\w .,:;/@<>{}()\[\]=+'*-]{0,200}")
+_WORD: Final = re.compile(r"[\w.:;/@<>{}()\[\]=+*-]{0,200}", re.ASCII)
+_SUBJECT: Final = re.compile(r"[a-z0-9-]+(?: [a-z0-9-]+)*(?: PJSIP/\w+)?", re.ASCII)
+#: (action, key): values of several words that are needed. Queues, and who is rung from one; where somebody is who asks;
+#: asyncio's own words, of which the first alone may begin like a name
+SEVERAL_WORDS: Final = {
+    ("drift-mended", "detail"): _SUBJECT,
+    ("drift-stays", "detail"): _SUBJECT,
+    ("proxy-not-named", "detail"): re.compile("this machine|a private network|the internet"),
+    ("loop-failed", "what"): re.compile(r"\w[\w.():-]*(?: (?:[a-z_][\w.():-]*|[A-Z]+))*", re.ASCII),
+}
 _HASH: Final = re.compile(r"[0-9a-f]{64}")  # of the audit trail: keyed, and of ids alone
 _WITHHELD: Final = "withheld"
 #: libraries that write values into their sentences, and what of a sentence is theirs: what is before the first value
@@ -119,13 +130,14 @@ def failed_in_loop(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) ->
 def scrub(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """The last step before a line is written: only what is known to be harmless stays."""
     refused: list[str] = []
+    action = str(event.get("action"))
     for key, value in list(event.items()):
         if key == "event":
             event[key] = without_personal_data(str(value))
         elif key == "exception":
             event[key] = str(value)
         else:
-            event[key] = _shown(key, value)
+            event[key] = _shown(action, key, value)
             if event[key] is _WITHHELD:
                 refused.append(key)
     if refused:
@@ -147,7 +159,7 @@ def _cut(text: str) -> str:
     return _DIGITS.sub("…", _MAIL.sub("…", text))
 
 
-def _shown(key: str, value: Any) -> Any:
+def _shown(action: str, key: str, value: Any) -> Any:
     if key not in SHOWN | FIGURES | {"hash"} or any(key == word or key.endswith(f"_{word}") for word in _NEVER):
         return _WITHHELD
     if isinstance(value, Enum):
@@ -158,7 +170,12 @@ def _shown(key: str, value: Any) -> Any:
         return _WITHHELD
     if key == "timestamp" or (key == "hash" and _HASH.fullmatch(value)):
         return value
-    return without_personal_data(value) if key in SHOWN and _HARMLESS.fullmatch(value) else _WITHHELD
+    return without_personal_data(value) if key in SHOWN and _looks_like_an_id(action, key, value) else _WITHHELD
+
+
+def _looks_like_an_id(action: str, key: str, value: str) -> bool:
+    several = SEVERAL_WORDS.get((action, key))
+    return bool(_WORD.fullmatch(value) or (several and len(value) <= 200 and several.fullmatch(value)))
 
 
 def _exception(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

@@ -15,8 +15,9 @@ from typing import Final
 
 import structlog
 
+from pbx.calls import LiveCall
 from pbx.commands import Command, DropLostLeg, Heartbeat, PauseMember, WithdrawCaller
-from pbx.facts import CallEntered, Fact, MemberChanged, MemberRemoved, PbxConnected, Stage
+from pbx.facts import CallEntered, Fact, ListenerRung, MemberChanged, MemberRemoved, PbxConnected, Stage
 from pbx.link import CommandRefused, NotConnected, OutcomeUnknown, PbxLink
 from service.calls.lookup import Lookup, Question
 from service.calls.recorder import Recorder
@@ -115,6 +116,10 @@ class Pump:
         for fact in facts:
             if isinstance(fact, CallEntered):
                 self._lookup.ask(Question(fact.call_id, fact.caller_token))
+            elif isinstance(fact, ListenerRung) and fact.call_id in self._world.outdated:
+                call = self._world.lines[self.pbx].call(fact.call_id)
+                if call is not None:  # who was talked with, and rings again
+                    self._lookup.ask(Question(call.call_id, call.caller_token))
 
     def _after(self, facts: Sequence[Fact]) -> None:
         for fact in facts:
@@ -213,11 +218,17 @@ class Pump:
         if line.link is LinkState.UP:
             self._recorder.heard(self.now() - max(0.0, time.monotonic() - self._link.last_heard))
             for call in line.state.calls.values():
-                if call.call_id not in self._world.known and call.caller_token and call.stage is not Stage.ENDED:
+                if call.caller_token and self._is_to_be_asked(call):
                     self._lookup.ask(Question(call.call_id, call.caller_token))
             self._views.refresh_all(self.now())
         self._views.show_line(line, self._as_of())
         self._views.board.flush()
+
+    def _is_to_be_asked(self, call: LiveCall) -> bool:
+        """Again: there was no room, or no answer."""
+        if call.call_id not in self._world.known:
+            return call.stage is not Stage.ENDED
+        return call.call_id in self._world.outdated and call.stage not in (Stage.ENDED, Stage.TALKING)
 
     def _as_of(self) -> float:
         """Up to when the view is true: multiples of five seconds while the link is up, so that it rarely changes."""

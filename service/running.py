@@ -20,7 +20,7 @@ from service.calls.purging import JournalPurge
 from service.calls.recorder import Recorder
 from service.drift import DriftWatch
 from service.health.watch import Watch
-from service.http.keys import Change, ContactChanged, SessionEnded
+from service.http.keys import Change, KnownChanged, SessionEnded
 from service.listeners.departures import Departures
 from service.live import Live
 from service.provisioning import Provisioning
@@ -119,7 +119,10 @@ class Service:
         """Hook of the web side, after a commit; must not block."""
         if isinstance(change, SessionEnded):
             self.live.board.dismiss(change.session_id)
-        elif isinstance(change, ContactChanged) and not self._changes.full():
+            return
+        if isinstance(change, KnownChanged):
+            self.live.views.look_again(change.shielded)
+        if not self._changes.full():
             self._changes.put_nowait(change.contact_id)
 
     def connected(self, pbx: str) -> None:

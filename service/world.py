@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from pbx.calls import LiveCall
 from pbx.facts import (
@@ -109,6 +110,8 @@ class World:
         self.known: dict[str, KnownCaller] = {}
         #: (call id, account) → for a listener to whom one of the caller's cases is closed
         self.known_to: dict[tuple[str, int], KnownCaller] = {}
+        #: calls about which is to be asked again: what is known of callers changed since
+        self.outdated: set[str] = set()
         #: call id → listeners' legs that were asked to be hung up
         self.dropped_legs: dict[str, set[str]] = {}
         #: (call id, account) → when their phone began to ring, the PBX's clock
@@ -164,7 +167,7 @@ class World:
 
     def _forget_the_gone(self) -> None:
         """Calls that ended unseen: no fact of their end comes, and what is known of a caller is not kept."""
-        remembered = {*self._withdrawals, *self.known, *self.dropped_legs, *self.rang_out}
+        remembered = {*self._withdrawals, *self.known, *self.outdated, *self.dropped_legs, *self.rang_out}
         remembered.update(call_id for memory in (self.rung_at, self.known_to) for call_id, _ in memory)
         for call_id in remembered:
             if self.find_call(call_id) is None:
@@ -173,11 +176,18 @@ class World:
     def _forget(self, call_id: str) -> None:
         self._withdrawals.pop(call_id, None)
         self.known.pop(call_id, None)
+        self.outdated.discard(call_id)
         self.dropped_legs.pop(call_id, None)
         self.rang_out.pop(call_id, None)
         for memory in (self.rung_at, self.known_to):
-            for key in [key for key in memory if key[0] == call_id]:
-                del memory[key]
+            _drop(memory, call_id)
+
+    def outdate(self, call_id: str, *, forget: bool) -> None:
+        """What is known of its caller changed. `forget`: what was found must not be shown any more."""
+        self.outdated.add(call_id)
+        _drop(self.known_to, call_id)
+        if forget:
+            self.known.pop(call_id, None)
 
     # --- what we asked
 
@@ -300,6 +310,11 @@ class World:
 def live_calls(state: PbxState) -> list[str]:
     """Ids of the calls that live on a PBX."""
     return [call_id for call_id, call in state.calls.items() if call.stage is not Stage.ENDED]
+
+
+def _drop(memory: dict[tuple[str, int], Any], call_id: str) -> None:
+    for key in [key for key in memory if key[0] == call_id]:
+        del memory[key]
 
 
 def _note_account(touched: Touched, interface_or_endpoint: str) -> None:

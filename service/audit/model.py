@@ -1,4 +1,4 @@
-"""The audit trail's tables. Triggers (first migration) refuse changes, and deletions above the purged mark."""
+"""The audit trail's tables. Triggers (migrations 0002, 0008) refuse changes, and deletions above the purged mark."""
 
 from __future__ import annotations
 
@@ -42,6 +42,10 @@ class Action(StrEnum):
     TOKEN_REPLAYED = "token.replayed"  # noqa: S105 an act: a session's old token was sent after its renewal
     TRAIL_READ = "trail.read"
     TRAIL_PURGED = "trail.purged"
+    MASTER_KEY_ROTATION_BEGUN = "master-key.rotation-begun"  # of the key that sealed; each time that it is gone on with
+    MASTER_KEY_ROTATED = "master-key.rotated"  # to this one, and nothing is left under others
+    MASTER_KEY_RETIRED = "master-key.retired"  # its file was put away
+    BACKUP_MADE = "backup.made"  # by `ecoute backup`, of a database of this master key; other copies tell nobody
     SIGN_IN_REFUSED = "sign-in.refused"  # a wrong password; not all of many
     CODE_REFUSED = "code.refused"  # the password was right, the code was not; not all of many
     SIGNED_IN = "signed-in"
@@ -49,7 +53,10 @@ class Action(StrEnum):
 
 
 class AuditEntry(Base):
-    """One act. `subject`: `case`, `contact`, `call`, `account` or `trail`, and its id; never content."""
+    """One act. `subject` is of a kind, and its id; never content.
+
+    Kinds: `case`, `contact`, `call`, `account`, `trail`, `master-key`, `store` (whose id is that of its master key).
+    """
 
     __tablename__ = "audit_entries"
     __table_args__ = (Index(None, "subject", "subject_id"), Index(None, "account_id"), Index(None, "at"))

@@ -148,12 +148,16 @@ class Ledger:
 
     # --- after the journal was read
 
-    async def end_vanished(self, live: Collection[str], awaited: Collection[str]) -> None:
-        """Calls that are open here, and neither live nor `awaited` (facts of them are on their way), end by fault."""
+    async def vanished(self, live: Collection[str], awaited: Collection[str]) -> set[str]:
+        """Calls that are open here, and neither live nor `awaited` (facts of them are on their way)."""
         async with self._store.reading() as session:
             stored_open = await queries.open_calls(session, self._archive.pbx)
         self._open = {call: at.timestamp() for call, at in stored_open.items() if call in live}
-        gone = [call_id for call_id in stored_open if call_id not in live and call_id not in awaited]
+        return {call_id for call_id in stored_open if call_id not in live and call_id not in awaited}
+
+    async def end_vanished(self, call_ids: Collection[str]) -> None:
+        """They end by fault."""
+        gone = sorted(call_ids)
         try:
             await self._end(gone)
         except Exception as error:

@@ -66,12 +66,17 @@ class Lookup:
         self._shown: asyncio.Queue[Shown] = asyncio.Queue(QUEUE_LIMIT)
         self._at_hand: list[Shown] = []  #: being put on the trail
         self._asked: set[Question] = set()
+        self._changes = 0  #: of what is known of callers, by people
 
     def ask(self, question: Question) -> None:
         """Look this caller up soon. Asked twice, looked up once."""
         if question not in self._asked and not self._questions.full():
             self._asked.add(question)
             self._questions.put_nowait(question)
+
+    def outdate(self) -> None:
+        """What is known of callers changed, and is committed: no answer that was read before is told."""
+        self._changes += 1
 
     def shown(self, account_id: int, known: Known) -> None:
         """An offer with cases was shown."""
@@ -126,6 +131,14 @@ class Lookup:
             self._at_hand = []
 
     async def _answer(self, question: Question) -> KnownCaller:
+        """As it is when it is told: a number may be shielded while it is looked up."""
+        while True:
+            changes = self._changes
+            found = await self._read(question)
+            if changes == self._changes:
+                return found
+
+    async def _read(self, question: Question) -> KnownCaller:
         index = self.index_of(question.token)
         if index is None:
             return KnownCaller(ANONYMOUS)

@@ -15,6 +15,7 @@ from pbx.journal import Position
 from service.calls.fold import Record, without_presumed
 from service.calls.model import Call, JournalPosition, QueueLogPosition, StoredFact
 from service.calls.told import Told
+from service.cases.model import Contact
 from service.store.sql import insert_once
 
 _KEYS = ("pbx", "call_id", "what", "ordinal")
@@ -153,6 +154,13 @@ async def forget_numbers(session: AsyncSession, call_ids: Sequence[str]) -> None
     """The callers' numbers of these calls are gone: a discarded draft leaves counts only."""
     statement = update(Call).where(Call.call_id.in_(call_ids)).values(number=None, number_index=None)
     await session.execute(statement)
+
+
+async def lock_contacts(session: AsyncSession, pbx: str, call_ids: Collection[str]) -> dict[str, Contact]:
+    """The contacts of these calls as they are now, locked until the transaction ends; by call id."""
+    statement = select(Contact).where(Contact.pbx == pbx, Contact.call_id.in_(call_ids)).order_by(Contact.id)
+    rows = await session.scalars(statement.with_for_update().execution_options(populate_existing=True))
+    return {contact.call_id: contact for contact in rows}
 
 
 class End(NamedTuple):

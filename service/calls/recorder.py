@@ -24,7 +24,7 @@ from pbx.journal import Position
 from service.calls import replay
 from service.calls.ledger import Ledger, lies_in_the_facts
 from service.calls.log_faults import LogFaults
-from service.calls.replay import JournalUnreadable
+from service.calls.replay import JournalUnreadable, LateLines
 from service.calls.use_cases import Archive, Recorded
 from service.cases import use_cases as cases
 from service.keys import KeysError
@@ -44,10 +44,8 @@ _RETRY_FIRST_SECONDS: Final = 0.2
 _RETRY_MOST_SECONDS: Final = 5.0
 #: until a journal that could not be read is tried again
 JOURNAL_RETRY_SECONDS: Final = 10.0
-#: The PBX writes a line of its journal a moment after it tells the same (later when its machine is busy). A call that
-#: lives and whose beginning was not in the journal yet is looked for again: so long after, and so often at most
+#: until a journal that may have been read too early is read again
 LATE_LINES_SECONDS: Final = 1.0
-LATE_LINES_TRIES: Final = 5
 
 _log = structlog.get_logger(__name__)
 
@@ -103,7 +101,7 @@ class Recorder:
         self._up = False  #: connected: which calls live is known
         self._replay_not_before: float | None = None  #: monotonic; None unless the journal is to be read again
         self.journal_unreadable = False  #: the journal could not be read the last time, and is tried again
-        self._late_tries = 0  #: readings of the journal in a row that did not find the beginning of a live call
+        self.late = LateLines()  #: whether the journal is to be read once more
         self._quiet_at: float = 0.0  #: monotonic
         self._stored_at = float("-inf")  #: monotonic
         self._since: deque[float] = deque()  #: monotonic: when each batch was offered that is not stored yet
@@ -118,8 +116,8 @@ class Recorder:
         """Take a batch. What finds no room is read from the journal later."""
         for fact in facts:
             if isinstance(fact, PbxConnected):
-                self._up, self._late_tries = True, 0
-                self._ledger.missed = True
+                self._up = self._ledger.missed = True
+                self.late.connected()
                 self._put(fact)
             elif isinstance(fact, PbxLost | PbxRefused):
                 self._up = False
@@ -171,7 +169,7 @@ class Recorder:
     @property
     def complete(self) -> bool:
         """All that the PBX told is stored, what it wrote while nobody listened too."""
-        return self.replays > 0 and not self._ledger.missed and self._queue.empty()
+        return self.replays > 0 and self.late.first and not self._ledger.missed and self._queue.empty()
 
     @property
     def facts_stored(self) -> int:
@@ -317,22 +315,24 @@ class Recorder:
 
     async def _replay_once(self) -> None:
         self._ledger.missed = False
+        first, self.late.first = self.late.first, False
         try:
             live_before = set(self._live())
             await replay.run(self)
             awaited = {call_id for call_id, count in self._queued.items() if count}
-            await self._ledger.end_vanished(live_before | set(self._live()), awaited)
-            await self._look_for_late_lines(live_before)
+            vanished = await self._ledger.vanished(live_before | set(self._live()), awaited)
+            await self._ledger.end_vanished(vanished & self.late.vanished)
+            await self._look_for_late_lines(live_before, vanished, first)
         except BaseException:
             self._ledger.missed = True
+            self.late.first = self.late.first or first
             raise
         self.replays += 1
 
-    async def _look_for_late_lines(self, live: Collection[str]) -> None:
+    async def _look_for_late_lines(self, live: Collection[str], vanished: Collection[str], first: bool) -> None:
         """Who called is told by a call's beginning alone: what is not there yet is read again, before it is purged."""
         headless = await self._ledger.without_beginning(live)
-        self._late_tries = self._late_tries + 1 if headless else 0
-        if 0 < self._late_tries <= LATE_LINES_TRIES:
+        if self.late.again(live=live, headless=headless, vanished=vanished, first=first):
             self._ledger.missed = True
         elif headless:
             _log.warning("the beginning of a call is not in the journal", action="no-beginning", count=len(headless))

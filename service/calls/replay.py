@@ -1,9 +1,13 @@
-"""Reading a PBX's journal after a gap: the same facts with the same keys, so that nothing is stored twice."""
+"""Reading a PBX's journal after a gap: the same facts with the same keys, so that nothing is stored twice.
+
+The PBX writes a line of its journal a moment after it tells the same (later when its machine is busy): what a reading
+may have come too early for is read again, and until then no end is presumed and no place moves.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -18,10 +22,40 @@ if TYPE_CHECKING:
 
 #: read at once: some ten milliseconds of the event loop
 CHUNK_BYTES: Final = 128 * 1024
+#: readings, at most, that look for the beginning of a live call
+LATE_LINES_TRIES: Final = 5
 
 
 class JournalUnreadable(Exception):
     """The operating system does not let us read the journal. Cause: its OSError."""
+
+
+@dataclass(slots=True)
+class LateLines:
+    """Whether the journal is read once more. `vanished`: calls that the last reading found neither live nor ended."""
+
+    vanished: frozenset[str] = frozenset()
+    headless_tries: int = 0  #: readings in a row that did not find the beginning of a live call
+    first: bool = True  #: the next reading is the first one after a gap: none is under way, or to be made again
+
+    def connected(self) -> None:
+        """The PBX is heard again."""
+        self.first, self.headless_tries = True, 0
+
+    def again(
+        self, *, live: Collection[str], headless: Collection[str], vanished: Collection[str], first: bool
+    ) -> bool:
+        """After a reading (`first`: of its gap). `headless`: those of the `live` calls whose beginning is missing.
+
+        A live call may have been answered, and one that vanished may have been ended by somebody, in a line that was
+        not there yet: both are looked for once more.
+        """
+        new = set(vanished) - self.vanished
+        self.vanished = frozenset(vanished)
+        self.headless_tries = self.headless_tries + 1 if headless else 0
+        again = bool(new) or 0 < self.headless_tries <= LATE_LINES_TRIES or (first and bool(live))
+        self.first = self.first or not again
+        return again
 
 
 @dataclass(slots=True)
@@ -49,7 +83,7 @@ class _Reading:
 
 
 async def run(recorder: Recorder) -> None:
-    """Read from the last safe place to the end, store as we go, and presume ended what stops without an end.
+    """Read from the last safe place to the end, store as we go, and presume ended what stops again without an end.
 
     Raises JournalUnreadable.
     """
@@ -68,7 +102,8 @@ async def run(recorder: Recorder) -> None:
         reading.note(facts, place if after.inode == place.inode else Position(after.inode, 0, after.began))
         await recorder.store_replayed(facts, reading.safe(after))
         place = after
-    presumed = tracker.presume_ended(live_before | set(recorder.live_calls()))
+    waited_for = tracker.open_calls - recorder.late.vanished
+    presumed = tracker.presume_ended(live_before | set(recorder.live_calls()) | waited_for)
     for fact in presumed:  # no place: a dead call's last instant says nothing of how far others were read
         reading.began.pop(fact.call_id, None)
     await recorder.store_replayed(presumed, reading.safe(place))

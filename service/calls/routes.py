@@ -13,7 +13,7 @@ from service.audit.model import Action
 from service.calls import queries
 from service.calls.fold import journey_of
 from service.calls.model import Call
-from service.calls.schemas import CallOut, CallsOut, CallsQuery, CallSummary, Happened, KnownQuery, QueueVisit
+from service.calls.schemas import CallOut, CallsOut, CallsQuery, CallSummary, Happened, QueueVisit
 from service.cases import queries as case_queries
 from service.cases import use_cases as cases
 from service.cases.schemas import Known
@@ -74,13 +74,11 @@ async def call(visit: Visit) -> CallOut:
     "/calls/{call_id}/known",
     right=Right.SEE_CALLER,
     response=Known,
-    query=KnownQuery,
     reach=Reach.CASES,
     audits=(Action.CASE_SHOWN,),
-    audits_also=(Action.SPEAKER_CONFIRMED,),
     fails=[(NotFound, "call-not-yours")],
 )
-async def known(visit: Visit[Nothing, KnownQuery]) -> Known:
+async def known(visit: Visit) -> Known:
     """What is known about the caller's number; only for the listener who is rung or in contact. Audited."""
     app, call_id = visit.app, visit.word("call_id")
     async with app[STORE].transaction() as session:
@@ -95,8 +93,33 @@ async def known(visit: Visit[Nothing, KnownQuery]) -> Known:
             visit.viewer,
             call_id=call_id,
             number_index=row.number_index if row is not None else _index_of_live_call(app[LIVE], call_id),
-            confirmed=visit.query.confirmed,
+            confirmed=False,
             at=app[CLOCK](),
+        )
+
+
+@routes.change(
+    "POST",
+    "/calls/{call_id}/known/confirm",
+    right=Right.SEE_CALLER,
+    body=Nothing,
+    response=Known,
+    reach=Reach.CASES,
+    audits=(Action.CASE_SHOWN,),
+    audits_also=(Action.SPEAKER_CONFIRMED,),
+    fails=[(NotFound, "call-not-yours")],
+)
+async def confirm_speaker(visit: Visit) -> Known:
+    """Say that one has checked who is speaking, and learn what a shielded number hides: once one talks. Audited."""
+    app, call_id, now = visit.app, visit.word("call_id"), visit.app[CLOCK]()
+    async with app[STORE].transaction() as session:
+        row = await queries.call_by_id(session, call_id)
+        if row is None or not await _is_in_contact(session, row, visit.viewer.account_id, now):
+            raise NotFound(
+                "call-not-yours", "You are not in contact with this caller: confirm who is speaking once you talk."
+            )
+        return await cases.show_known(
+            session, app[KEYRING], visit.viewer, call_id=call_id, number_index=row.number_index, confirmed=True, at=now
         )
 
 

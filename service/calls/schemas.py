@@ -84,9 +84,3 @@ class CallsQuery(Wire):
 
     since: datetime | None = None
     limit: Annotated[int, Field(ge=1, le=1000)] = 200
-
-
-class KnownQuery(Wire):
-    """`confirmed`: the listener has confirmed who is speaking (for a number that the accused may use too)."""
-
-    confirmed: bool = False

@@ -20,10 +20,13 @@ from service.calls.model import Call, NumberKind
 from service.calls.numbers import CallerNumbers
 from service.calls.told import Told
 from service.calls.visits import BY_CENTRE
+from service.cases import queries as case_queries
 from service.cases import use_cases as cases
+from service.cases.model import CaseNumber
 from service.cases.use_cases import Answer
-from service.keys import Keyring
+from service.keys import Keyring, Sealed
 from service.listeners.model import account_of
+from service.store.sql import insert_once
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +78,8 @@ async def record(
                 recorded.open[call_id] = outcome.arrived_at
             else:
                 recorded.ended.add(call_id)
+        told_late = [row for row, _ in touched if row.number is not None and _has_answer(known[row.call_id])]
+        await _give_numbers(session, archive, told_late)
         recorded.contacts = await _contacts(session, archive, touched)
     if position is not None:
         await queries.put_journal_position(session, archive.pbx, position, datetime.now(UTC))
@@ -111,6 +116,41 @@ def number_context(call_id: str) -> str:
     return f"call:{call_id}:number"
 
 
+def _has_answer(facts: Sequence[Told]) -> bool:
+    return any(fact.what == "answered" for fact in facts)
+
+
+async def _give_numbers(session: AsyncSession, archive: Archive, rows: Sequence[Call]) -> None:
+    """Who calls was told after the answer was stored: the contact gets the number now, as it would have then.
+
+    It goes to the case in which the contact is by now. Of a draft that was discarded meanwhile no number is kept.
+    """
+    if not rows:
+        return
+    with session.no_autoflush:  # contacts and cases are locked before calls, as by whoever discards a draft
+        contacts = await queries.lock_contacts(session, archive.pbx, [row.call_id for row in rows])
+        locked = await case_queries.lock_cases(session, [contact.case_id for contact in contacts.values()])
+    numbers: list[dict[str, object]] = []
+    for row in rows:
+        contact = contacts.get(row.call_id)
+        if contact is None or row.number is None:
+            continue
+        wrapped = locked[contact.case_id].wrapped_key
+        if wrapped is None:
+            row.number = row.number_index = None
+            continue
+        number = _number(archive, row.number, row.call_id)
+        sealed = archive.keyring.unwrap(wrapped).seal(number, cases.number_context(contact.case_id))
+        of_case = {"case_id": contact.case_id, "number_index": row.number_index}
+        numbers.append({**of_case, "sealed": sealed, "first_at": contact.started_at})
+        contact.number_index, row.number = row.number_index, None
+    await insert_once(session, CaseNumber, numbers, keys=["case_id", "number_index"])
+
+
+def _number(archive: Archive, sealed: Sealed, call_id: str) -> str:
+    return archive.keyring.open(sealed, number_context(call_id))
+
+
 async def _contacts(session: AsyncSession, archive: Archive, touched: Sequence[Touched]) -> list[tuple[int, int]]:
     """One answered call, one contact, whoever answered it and however often. Gives (account, contact) of news."""
     answered = [(row, _answers(archive, row, fresh)) for row, fresh in touched]
@@ -139,7 +179,7 @@ def _answers(archive: Archive, row: Call, fresh: Sequence[Told]) -> list[Answer]
         return []
     number = None
     if row.number_kind is NumberKind.GIVEN and row.number is not None:
-        number = archive.keyring.open(row.number, number_context(row.call_id))
+        number = _number(archive, row.number, row.call_id)
     return [
         Answer(
             call_id=row.call_id,

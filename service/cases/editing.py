@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Final
 from zoneinfo import ZoneInfo
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -17,6 +18,7 @@ from service.cases.model import (
     CaseNumber,
     CaseStatus,
     Contact,
+    ContactParticipant,
     DiscardReason,
     ReferenceCounter,
     ShieldedNumber,
@@ -27,6 +29,9 @@ from service.cases.use_cases import number_context, state_of
 from service.errors import Conflict, Forbidden, NotFound
 from service.keys import DataKey, Keyring
 from service.store.sql import count_up, insert_once
+
+#: between two saves of one author: longer, and old words are rewritten rather than new ones written
+_SAME_SITTING: Final = timedelta(minutes=15)
 
 
 def _notes_context(contact_id: int) -> str:
@@ -119,14 +124,23 @@ async def save_notes(
         act = Act(action=Action.CONTACT_READ, subject="contact", subject_id=contact_id)
         await append(session, keyring, [act], account_id=viewer.account_id, at=at)
         return StoredNotes(version=contact.notes_version, saved_at=saved_at, text=stored)
-    first = contact.notes_saved_by != viewer.account_id
+    anew = await _writes_anew(session, viewer, contact, at)
     contact.notes = key.seal(text, _notes_context(contact.id))
     contact.notes_version += 1
     contact.notes_saved_at, contact.notes_saved_by = at, viewer.account_id
-    if first:  # every author is on the trail, not every pause in their typing
+    if anew:
         act = Act(action=Action.NOTES_SAVED, subject="contact", subject_id=contact_id)
         await append(session, keyring, [act], account_id=viewer.account_id, at=at)
     return NotesSaved(version=contact.notes_version, saved_at=at)
+
+
+async def _writes_anew(session: AsyncSession, viewer: Viewer, contact: Contact, at: datetime) -> bool:
+    """Another author, or the same after their writing-up or a pause: on the trail. Not each save while they type."""
+    last = contact.notes_saved_at
+    if last is None or contact.notes_saved_by != viewer.account_id or abs(at - last) > _SAME_SITTING:
+        return True
+    part = await session.get(ContactParticipant, (contact.id, viewer.account_id))
+    return part is not None and part.released_at is not None and part.released_at > last
 
 
 async def save_names(

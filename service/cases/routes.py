@@ -29,10 +29,11 @@ from service.cases.schemas import (
     StoredNotes,
 )
 from service.errors import Conflict, Forbidden, NotFound, Unfit
-from service.http.keys import CLOCK, KEYRING, OPTIONS, PUBLISH, STORE, ContactChanged
+from service.http.keys import CLOCK, KEYRING, OPTIONS, PUBLISH, STORE, ContactChanged, KnownChanged
 from service.http.routing import Reach, RouteTable, Visit
 
 routes = RouteTable("cases", schemas=[Known])
+
 
 _NO_CONTACT = (NotFound, "contact-unknown")
 _NO_CASE = (NotFound, "case-unknown")
@@ -127,7 +128,7 @@ async def link_contact(visit: Visit[LinkIn]) -> ContactOut:
     async with app[STORE].transaction() as session:
         await editing.link(session, app[KEYRING], visit.viewer, contact_id, case_id=visit.body.case_id, at=now)
         shown = await editing.read_contact(session, app[KEYRING], visit.viewer, contact_id, now)
-    app[PUBLISH](ContactChanged(contact_id=contact_id))
+    app[PUBLISH](KnownChanged(contact_id=contact_id))
     return shown
 
 
@@ -149,7 +150,9 @@ async def shield_number(visit: Visit[ShieldIn]) -> ShieldIn:
         await editing.shield(
             session, app[KEYRING], visit.viewer, contact_id, shielded=visit.body.shielded, at=app[CLOCK]()
         )
-    app[PUBLISH](ContactChanged(contact_id=contact_id))
+        seen = await queries.contact_for(session, visit.viewer, contact_id)
+    shielded = seen.contact.number_index if seen is not None and visit.body.shielded else None
+    app[PUBLISH](KnownChanged(contact_id=contact_id, shielded=shielded))
     return visit.body
 
 
@@ -159,6 +162,7 @@ async def shield_number(visit: Visit[ShieldIn]) -> ShieldIn:
     response=CaseOut,
     reach=Reach.CASES,
     audits=(Action.CASE_READ,),
+    per_minute=120,
     fails=[_NO_CASE],
 )
 async def case(visit: Visit) -> CaseOut:
@@ -265,4 +269,4 @@ async def discard_case(visit: Visit[DiscardIn]) -> CaseState:
 
 def _publish(app: web.Application, contact_ids: Iterable[int]) -> None:
     for contact_id in contact_ids:
-        app[PUBLISH](ContactChanged(contact_id=contact_id))
+        app[PUBLISH](KnownChanged(contact_id=contact_id))

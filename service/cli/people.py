@@ -1,4 +1,4 @@
-"""Accounts and centres from the command line, and the sample line's own."""
+"""Accounts and centres from the command line, and the sample line's own; what else it does, on the audit trail."""
 
 from __future__ import annotations
 
@@ -17,14 +17,18 @@ from pbx.errors import SetupError
 from service.accounts import kept, second_step, use_cases
 from service.accounts import queries as account_queries
 from service.accounts.rights import Role
+from service.audit.model import Action
+from service.audit.use_cases import Act, append
 from service.centres import queries as centre_queries
 from service.centres.use_cases import seed_sample
 from service.errors import ServiceError
 from service.keys import Keyring, KeysError
+from service.keys.ring import key_id
 from service.settings import Settings
 from service.store.away import store_is_away, store_is_damaged, word_of
 from service.store.engine import Store
 from service.store.secrets import open_keys
+from service.store.upgrade import is_newest
 
 #: sign-in, name as colleagues see it, roles: nobody real
 _SAMPLE_PEOPLE = (
@@ -192,6 +196,34 @@ async def all_centres(settings: Settings) -> list[CentreRow]:
 def as_json(rows: Sequence[AccountRow]) -> str:
     """A list of objects, one for each account."""
     return json.dumps([asdict(row) for row in rows], indent=2, ensure_ascii=False)
+
+
+async def note(settings: Settings, *acts: Act) -> None:
+    """On the audit trail: what was done from the command line, by nobody whom the service knows."""
+    async with transaction(settings) as (session, keyring):
+        await append(session, keyring, acts, account_id=None, at=datetime.now(UTC))
+
+
+async def note_backup(settings: Settings, key: str) -> None:
+    """The same, of a copy of the database of this master key. SetupError where it would be upgraded, or a key made."""
+    if not key:
+        raise SetupError("database-without-key", "The database has no master key yet.", "")
+    with mendable(settings):
+        store = Store(settings.store_url)
+        try:
+            async with store.engine.connect() as connection:
+                is_ours = await connection.run_sync(is_newest)
+        finally:
+            await store.close()
+    if not is_ours:
+        raise SetupError("database-other", "The database is of another version of Écoute.", "")
+    await note(settings, Act(action=Action.BACKUP_MADE, subject="store", subject_id=key))
+
+
+async def key_in_use(settings: Settings) -> str:
+    """Short name of the master key that seals."""
+    async with opened(settings) as (_, keyring, _):
+        return key_id(keyring.fingerprint)
 
 
 @asynccontextmanager

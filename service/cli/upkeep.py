@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pbx.errors import SetupError
 from service.cli.terminal import AsJson, Config, err, fail, out, progress, settings_of
 
 if TYPE_CHECKING:
+    from service.audit.model import Action
+    from service.settings import Settings
     from service.store.rotation import Status
 
 audit = typer.Typer(help="The trail of who looked at what.", no_args_is_help=True)
@@ -71,6 +74,17 @@ def backup(
     out.print(f"{file}: the database as it is now, of master key {key}", markup=False, soft_wrap=True)
     secrets = settings.store.data_dir.absolute() / "secrets"
     out.print(f"It opens with {secrets} alone: back that up as well, to another place", markup=False, soft_wrap=True)
+    _note_backup(settings, key)
+
+
+def _note_backup(settings: Settings, key: str) -> None:
+    """A copy is made also where the trail cannot be written: that is when it may be needed most."""
+    from service.cli import people
+
+    try:
+        asyncio.run(people.note_backup(settings, key))
+    except SetupError as error:
+        err.print(f"This copy is not on the audit trail: {error}", markup=False, soft_wrap=True)
 
 
 @keys.command("status")
@@ -84,21 +98,38 @@ def keys_status(config: Config = None, *, as_json: AsJson = False) -> None:
 @keys.command("rotate")
 def keys_rotate(config: Config = None, *, as_json: AsJson = False) -> None:
     """Make a new master key and seal everything anew with it; the service goes on. Interrupted: run it again."""
+    from service.audit.model import Action
     from service.cli import keys as master
+    from service.cli import people
 
-    _show_keys(master.rotate(settings_of(config), err.print if as_json else progress), as_json=as_json)
+    settings = settings_of(config)
+    _note_keys(settings, Action.MASTER_KEY_ROTATION_BEGUN, asyncio.run(people.key_in_use(settings)))
+    found = master.rotate(settings, err.print if as_json else progress)
+    _show_keys(found, as_json=as_json)
+    _note_keys(settings, Action.MASTER_KEY_ROTATED, found.seals)
 
 
 @keys.command("retire")
 def keys_retire(config: Config = None) -> None:
     """Put away the files of master keys under which nothing is left. Backups from before the rotation need them."""
+    from service.audit.model import Action
     from service.cli import keys as master
 
-    moved = master.retire(settings_of(config))
+    settings = settings_of(config)
+    moved = master.retire(settings)
     for path in moved:
         out.print(f"{path}: keep it with the backups from before the rotation, or destroy it", soft_wrap=True)
     if not moved:
         out.print("There is no old master key here.")
+        return
+    _note_keys(settings, Action.MASTER_KEY_RETIRED, *(path.stem.removeprefix("master-") for path in moved))
+
+
+def _note_keys(settings: Settings, action: Action, *names: str) -> None:
+    from service.audit.use_cases import Act
+    from service.cli import people
+
+    asyncio.run(people.note(settings, *(Act(action=action, subject="master-key", subject_id=name) for name in names)))
 
 
 def _show_keys(found: Status, *, as_json: bool) -> None:

@@ -24,6 +24,16 @@ class ContactChanged:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class KnownChanged(ContactChanged):
+    """So did what is known of callers: who is on the line is looked up anew.
+
+    `shielded`: the contact's number (its keyed hash), where nothing is to be shown of it any more.
+    """
+
+    shielded: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SessionEnded:
     """Somebody signed out: the session's sockets are to be closed. A call of theirs goes on."""
 

@@ -31,8 +31,13 @@ class Kind(StrEnum):
 
 
 def own(account_id: int) -> Audience:
-    """The pages of one listener: their state, the call that rings for them, their contact."""
+    """The pages of one listener: their state, and their contact."""
     return Audience(f"{_OWN}{account_id}")
+
+
+def rung(account_id: int, *, confined: bool = False) -> Audience:
+    """Of these the ones that are told who rings; `confined`: those that are told that somebody does, and no more."""
+    return Audience(f"{_OWN}{account_id}:{'confined' if confined else 'rung'}")
 
 
 def is_own(audience: Audience) -> bool:
@@ -40,8 +45,11 @@ def is_own(audience: Audience) -> bool:
     return audience.startswith(_OWN)
 
 
-def audience_of(kind: Kind, account_id: int | None = None) -> Audience:
-    """For whom an entity is made. `account_id`: of the listener whom a personal entity is about."""
+def audience_of(kind: Kind, account_id: int | None = None, *, confined: bool = False) -> Audience:
+    """For whom an entity is made. `account_id`: of the listener whom a personal entity is about.
+
+    `confined`: an offer for pages without the rights of their roles, which holds nothing of the caller.
+    """
     if kind is Kind.LINE:
         return EVERYBODY
     if kind in (Kind.CALL, Kind.LISTENER, Kind.ALARM):
@@ -50,7 +58,7 @@ def audience_of(kind: Kind, account_id: int | None = None) -> Audience:
         return WRITING
     if account_id is None:
         raise ValueError(f"a {kind} belongs to one listener")
-    return own(account_id)
+    return rung(account_id, confined=confined) if kind is Kind.OFFER else own(account_id)
 
 
 def audiences_for(viewer: Viewer) -> tuple[Audience, ...]:
@@ -61,5 +69,5 @@ def audiences_for(viewer: Viewer) -> tuple[Audience, ...]:
     if viewer.may(Right.WRITE_CASES) or viewer.listens:
         found.append(WRITING)
     if viewer.listens:
-        found.append(own(viewer.account_id))
+        found += [own(viewer.account_id), rung(viewer.account_id, confined=viewer.confined)]
     return tuple(found)

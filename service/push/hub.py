@@ -128,9 +128,9 @@ class Board:
 
     # --- what is shown
 
-    def show(self, kind: Kind, id: str, value: Value, account_id: int | None = None) -> None:
+    def show(self, kind: Kind, id: str, value: Value, account_id: int | None = None, *, confined: bool = False) -> None:
         """The entity is as `value` now. The same value again is nothing new."""
-        audience = audience_of(kind, account_id)
+        audience = audience_of(kind, account_id, confined=confined)
         values = self._values.setdefault(audience, {})
         key = (kind, id)
         if values.get(key) == value:
@@ -140,9 +140,9 @@ class Board:
         self._encoded.setdefault(audience, {})[key] = piece
         self._pending.setdefault(audience, []).append(piece)
 
-    def remove(self, kind: Kind, id: str, account_id: int | None = None) -> None:
+    def remove(self, kind: Kind, id: str, account_id: int | None = None, *, confined: bool = False) -> None:
         """The entity is gone."""
-        audience = audience_of(kind, account_id)
+        audience = audience_of(kind, account_id, confined=confined)
         key = (kind, id)
         if self._values.get(audience, {}).pop(key, None) is None:
             return
@@ -154,9 +154,9 @@ class Board:
         shown = self._values.get(audience_of(kind, account_id), {})
         return [id for shown_kind, id in shown if shown_kind is kind]
 
-    def value(self, kind: Kind, id: str, account_id: int | None = None) -> Value | None:
+    def value(self, kind: Kind, id: str, account_id: int | None = None, *, confined: bool = False) -> Value | None:
         """The entity as it is shown, or None."""
-        return self._values.get(audience_of(kind, account_id), {}).get((kind, id))
+        return self._values.get(audience_of(kind, account_id, confined=confined), {}).get((kind, id))
 
     def flush(self) -> None:
         """Hand what changed since the last time to the groups that see it."""

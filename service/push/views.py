@@ -22,6 +22,8 @@ from service.world import Line, Touched, World
 
 #: A caller at these stages waits. One who is offered a centre, or whose listener was lost, keeps their rank meanwhile.
 _WAITING = frozenset({Stage.WAITING, Stage.LOST, Stage.OVERFLOW})
+#: of a caller, to pages without the rights of their roles
+_NOTHING_TOLD = UNAVAILABLE.model_dump(mode="json")
 
 
 def iso(at: float | None) -> str | None:
@@ -59,7 +61,7 @@ class Views:
     ending_wrapup: set[int] = field(default_factory=set)
     _shown: dict[int, _Shown] = field(default_factory=dict)
     _offered: dict[str, set[int]] = field(default_factory=dict)
-    _told: set[tuple[str, int]] = field(default_factory=set)
+    _told: dict[tuple[str, int], set[int]] = field(default_factory=dict)
 
     def refresh(self, pbx: str, touched: Touched, now: float) -> None:
         """Show again what a batch touched. `now`: epoch seconds, the PBX's clock."""
@@ -202,9 +204,30 @@ class Views:
             return
         if question.account_id is None:
             self.world.known[question.call_id] = known
+            self.world.outdated.discard(question.call_id)
         else:
             self.world.known_to[question.call_id, question.account_id] = known
         self._show_offers(found[0], question.call_id)
+        self.board.flush()
+
+    def look_again(self, shielded: str | None = None) -> None:
+        """What is known of callers changed: those on the line are looked up anew.
+
+        `shielded`: a number (its keyed hash) of which nothing is shown meanwhile: the accused may be on the line with
+        it. Others keep what was found until the answer comes; who is talked with rings for nobody, and is asked about
+        when they do.
+        """
+        self.lookup.outdate()
+        for line in self.world.lines.values():
+            for call in line.state.calls.values():
+                if call.stage is Stage.ENDED or not call.caller_token:
+                    continue
+                hidden = shielded is not None and self.lookup.index_of(call.caller_token) == shielded
+                self.world.outdate(call.call_id, forget=hidden)
+                if hidden:
+                    self._show_offers(line, call.call_id)
+                if hidden or call.stage is not Stage.TALKING:
+                    self.lookup.ask(Question(call.call_id, call.caller_token))
         self.board.flush()
 
     def phones_moved(self, holders: Mapping[int, int]) -> None:
@@ -257,12 +280,14 @@ class Views:
             "call_id": call.call_id,
             "rung_at": iso(self.world.rung_at.get((call.call_id, account_id))),
             "returning": call.stage is Stage.LOST,
-            **known.model_dump(mode="json"),
         }
-        self.board.show(Kind.OFFER, call.call_id, value, account_id)
-        if known.cases and (call.call_id, account_id) not in self._told:
-            self._told.add((call.call_id, account_id))
-            self.lookup.shown(account_id, known)
+        self.board.show(Kind.OFFER, call.call_id, value | known.model_dump(mode="json"), account_id)
+        self.board.show(Kind.OFFER, call.call_id, value | _NOTHING_TOLD, account_id, confined=True)
+        before = self._told.setdefault((call.call_id, account_id), set())
+        shown = [case for case in known.cases if case.case_id not in before]
+        if shown:
+            before.update(case.case_id for case in shown)
+            self.lookup.shown(account_id, known.model_copy(update={"cases": shown}))
 
     def _known_to(self, call: LiveCall, account_id: int) -> Known:
         """What this listener may know; somebody to whom one of the cases is closed is looked up for themselves."""
@@ -281,7 +306,8 @@ class Views:
         stopped = self._offered.pop(call_id, set()) - keep
         for account_id in stopped:
             self.board.remove(Kind.OFFER, call_id, account_id)
-            self._told.discard((call_id, account_id))
+            self.board.remove(Kind.OFFER, call_id, account_id, confined=True)
+            self._told.pop((call_id, account_id), None)
         return stopped
 
     def set_contact(self, account_id: int, contact: ListenerContact) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import Index, String
+from sqlalchemy import Index, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from service.keys import Sealed
@@ -52,6 +52,6 @@ class KeyHolder(Base):
 
     process: Mapped[str] = mapped_column(String(36), primary_key=True)  #: a UUID, made at its start
     machine: Mapped[str] = mapped_column(String(255))  #: host name, for the administrator who has to copy a key
-    knows: Mapped[str] = mapped_column(String(255))  #: ids of master keys, a blank between
+    knows: Mapped[str] = mapped_column(Text)  #: ids of master keys, a blank between
     seals_with: Mapped[str] = mapped_column(String(8))
     seen_at: Mapped[datetime]

@@ -20,9 +20,8 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -53,17 +52,8 @@ _AGAIN_SECONDS: Final = 0.002
 _PATIENCE_SECONDS: Final = 60.0
 
 
-@dataclass(frozen=True, slots=True)
-class Start:
-    """Seconds from the process' start: modules loaded, pages listen, snapshot seen, board right."""
-
-    loaded: float
-    page: float
-    right: float
-
-
 def measure(bench: Bench) -> Sequence[Row]:
-    """Two rows of the same starts: from where the service's work begins, and from the process' very start."""
+    """Two rows: a service that is killed, and one that is started from nothing."""
     folder = bench.folder / "recovery"
     folder.mkdir()
     bench.say(f"recovery: {bench.size.live_calls} live calls")
@@ -85,8 +75,9 @@ def measure(bench: Bench) -> Sequence[Row]:
     return _rows(bench, talking, replaced, started)
 
 
-def _rows(bench: Bench, talking: int, replaced: list[tuple[float, float]], started: list[Start]) -> list[Row]:
-    loaded = statistics.median(start.loaded for start in started)
+def _rows(
+    bench: Bench, talking: int, replaced: list[tuple[float, float]], started: list[tuple[float, float]]
+) -> list[Row]:
     calls = f"{bench.size.live_calls} calls, {talking} talking, the others waiting"
     return [
         _row(
@@ -97,9 +88,9 @@ def _rows(bench: Bench, talking: int, replaced: list[tuple[float, float]], start
         ),
         _row(
             bench,
-            "recovery, from the start of a process, modules and all",
-            [(start.page, start.right) for start in started],
-            f"{calls}; modules loaded after {loaded:.2f} s; {processes.load()}",
+            "recovery, from the start of `ecoute serve`, modules and all",
+            started,
+            f"{calls}; {processes.load()}",
         ),
     ]
 
@@ -140,16 +131,26 @@ def _settled(pbx: PbxUnderTest, calls: int, talking: int) -> bool:
 # --- a start --------------------------------------------------------------------------------------------------------
 
 
-def _replaced(line: LiveLine, cookie: str, rounds: int) -> list[tuple[float, float]]:
-    """Seconds from the kill to the first message to a page, and to a right board."""
+@contextmanager
+def _served(line: LiveLine) -> Iterator[subprocess.Popen[bytes]]:
+    """`ecoute serve`, as whoever starts the machine's services starts it."""
     keeper = subprocess.Popen(
         [sys.executable, "-m", "service.cli.main", "serve", "--config", str(line.settings)],
         stdout=subprocess.DEVNULL,
         env=processes.environment(),
     )
-    found: list[tuple[float, float]] = []
     try:
-        expected = channels(line.pbx)
+        yield keeper
+    finally:
+        keeper.terminate()
+        keeper.wait(30)
+
+
+def _replaced(line: LiveLine, cookie: str, rounds: int) -> list[tuple[float, float]]:
+    """Seconds from the kill to the first message to a page, and to a right board."""
+    found: list[tuple[float, float]] = []
+    expected = channels(line.pbx)
+    with _served(line) as keeper:
         asyncio.run(_right(line, cookie, expected))
         for _ in range(rounds):
             time.sleep(_SETTLED_SECONDS)  # a service that dies young is replaced after a pause
@@ -158,10 +159,7 @@ def _replaced(line: LiveLine, cookie: str, rounds: int) -> list[tuple[float, flo
             page, right = asyncio.run(_right(line, cookie, expected))
             assert _kept_by(keeper.pid) != victim
             found.append((page - began, right - began))
-        assert channels(line.pbx) == expected, "no call changed meanwhile"
-    finally:
-        keeper.terminate()
-        keeper.wait(30)
+    assert channels(line.pbx) == expected, "no call changed meanwhile"
     return found
 
 
@@ -175,20 +173,13 @@ async def _right(line: LiveLine, cookie: str, expected: dict[str, int | None]) -
     return await asyncio.wait_for(_watch(line.http_port, cookie, expected), _PATIENCE_SECONDS)
 
 
-def _start(line: LiveLine, cookie: str) -> Start:
-    """One start, watched; the service is killed at its end."""
-    expected = channels(line.pbx)
-    began = time.monotonic()
-    service = lone_service.start(line.settings)
-    try:
-        page, right = asyncio.run(asyncio.wait_for(_watch(line.http_port, cookie, expected), _PATIENCE_SECONDS))
-        loaded = processes.told(service)["began"]
-    finally:
-        service.kill()
-        processes.end(service)
-    now = channels(line.pbx)
-    assert now == expected, "no call changed meanwhile"
-    return Start(loaded - began, page - began, right - began)
+def _start(line: LiveLine, cookie: str) -> tuple[float, float]:
+    """Seconds from the command to the first message to a page, and to a right board."""
+    expected, began = channels(line.pbx), time.monotonic()
+    with _served(line):
+        page, right = asyncio.run(_right(line, cookie, expected))
+    assert channels(line.pbx) == expected, "no call changed meanwhile"
+    return page - began, right - began
 
 
 async def _watch(port: int, cookie: str, expected: dict[str, int | None]) -> tuple[float, float]:

@@ -44,7 +44,7 @@ def everything_a_listener_does(page: Page, mark: str) -> None:
     page.ask("PUT", f"{path}/shield", {"shielded": True})
     assert page.must("GET", path)["notes"] == mark
     page.ask("GET", f"/contacts/{quote(mark, safe='')}")
-    page.ask("GET", f"/calls/{contact['call_id']}/known?confirmed=true")
+    page.must("POST", f"/calls/{contact['call_id']}/known/confirm", {})
     names = {"caller": MARKS["name of the caller"], "person_concerned": MARKS["person concerned"]}
     page.must("PUT", f"/cases/{contact['case_id']}/names", names)
     assert page.ask("PUT", f"/cases/{contact['case_id']}/names", {"caller": 3, MARKS["person concerned"]: 1})[0] == 422

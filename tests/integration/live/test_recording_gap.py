@@ -189,8 +189,9 @@ def told() -> Iterator[Callable[[str], list[Any]]]:
 
 
 async def test_a_stored_call_that_is_damaged_keeps_no_other_from_its_end(
-    store: Store, heard: Heard, told: Callable[[str], list[Any]]
+    store: Store, heard: Heard, told: Callable[[str], list[Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(recording, "LATE_LINES_SECONDS", 0.05)
     await heard.connect(BASE)
     for n in (1, 2):
         heard.recorder.offer([entered(n, BASE + n)])
@@ -200,10 +201,12 @@ async def test_a_stored_call_that_is_damaged_keeps_no_other_from_its_end(
         damaged = "UPDATE call_facts SET detail = '{}' WHERE call_id = :call_id"
         await session.execute(text(damaged), {"call_id": call_id(1)})
     await asyncio.wait_for(heard.connect(BASE + 60), 30)
+    async with asyncio.timeout(30):
+        while not heard.recorder.complete:
+            await asyncio.sleep(0.01)
     assert await ends(store) == {1: None, 2: EndedBy.FAULT}
     assert [line["call_id"] for line in told("record-failed")] == [call_id(1)]
     assert all("never send the journal" in line["event"] for line in told("record-failed"))
-    assert heard.recorder.complete
     heard.recorder.offer([entered(3, BASE + 61)])
     await heard.recorder.settled()
     assert await ends(store) == {1: None, 2: EndedBy.FAULT, 3: None}

@@ -144,7 +144,7 @@ def _of_record(cell: Cell) -> int:
         return 403
     if cell.tie is Tie.RELEASED and cell.example.draft:
         return good  # their last words, and what becomes of their draft
-    if about in (About.RINGING, About.SESSION) or not visible(cell):
+    if about in (About.RINGING, About.SPEAKING, About.SESSION) or not visible(cell):
         return 404
     team = cell.team == viewer.home
     writes = (team and Role.COORDINATOR in viewer.roles) or (about is About.LINK and Role.LISTENER in viewer.roles)

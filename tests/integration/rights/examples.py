@@ -5,14 +5,16 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import Enum
 from typing import Any, Final
 
 import pyotp
 
 from pbx.commands import Command, EndConversation, PauseMember, RemoveMember
+from service.cases.model import ContactParticipant
 from tests.integration.rights.house import House, Viewer
-from tests.integration.rights.records import Record
+from tests.integration.rights.records import NOW, Record
 
 Prepare = Callable[[House, Viewer], Awaitable[dict[str, Any]]]
 
@@ -26,6 +28,7 @@ class About(Enum):
     LINK = "case to link to"
     LINKED = "contact to be linked"
     RINGING = "call that rings"
+    SPEAKING = "caller who speaks"
     TALKING = "conversation"
     CALL = "call record"
     SESSION = "session"
@@ -77,6 +80,16 @@ async def _hung_up(house: House, viewer: Viewer) -> dict[str, Any]:
     return {}
 
 
+async def _answered_last(house: House, viewer: Viewer) -> dict[str, Any]:
+    """Of all the contacts that the matrix gives them, the one whose caller is on the line."""
+    held = house.held.get(viewer.account_id)
+    async with house.store.transaction() as session:
+        part = None if held is None else await session.get(ContactParticipant, (held.contact_id, viewer.account_id))
+        if part is not None:
+            part.joined_at = NOW + timedelta(minutes=1)
+    return {}
+
+
 Key = tuple[str, str]
 _ONE: Final[dict[Key, Example | tuple[Example, ...]]] = {
     ("GET", "/healthz"): Example(),
@@ -113,6 +126,7 @@ _ONE: Final[dict[Key, Example | tuple[Example, ...]]] = {
     ("GET", "/api/v1/calls"): Example(query="?since=2020-01-01T00:00:00Z&limit=1000"),
     ("GET", "/api/v1/calls/{call_id}"): Example(About.CALL),
     ("GET", "/api/v1/calls/{call_id}/known"): Example(About.RINGING),
+    ("POST", "/api/v1/calls/{call_id}/known/confirm"): Example(About.SPEAKING, prepare=_answered_last),
     ("POST", "/api/v1/calls/{call_id}/end"): Example(About.TALKING, asks=EndConversation, asks_last=EndConversation),
     ("POST", "/api/v1/phone"): Example(),
     ("POST", "/api/v1/listener/sign-in"): Example(),

@@ -111,7 +111,7 @@ async def _address(house: House, asked: Asked, *, unknown: bool = False) -> str:
     viewer, words = cell.viewer, {}
     if record is not None:
         words = {"case_id": record.case_id, "contact_id": record.contact_id, "call_id": record.call_id}
-    if cell.example.about in (About.RINGING, About.TALKING):
+    if cell.example.about in (About.RINGING, About.SPEAKING, About.TALKING):
         what = "rings" if cell.example.about is About.RINGING else "talks"
         words["call_id"] = house.calls[what, viewer.account_id if cell.own else house.bystanders[cell.team]]
     if cell.example.about is About.SESSION and viewer.cast != "nobody":
@@ -231,6 +231,9 @@ def kinds_too_many(cell: Cell, text: str) -> str | None:
     entities = [entity for message in messages for entity in message.get("entities", [])]
     if more := {entity["kind"] for entity in entities} - allowed:
         return f"gets {', '.join(sorted(more))}"
+    offers = [entity["value"] for entity in entities if entity["kind"] == "offer" and entity["value"]]
+    if cell.viewer.left and any(offer["cases"] or offer["contacts"] for offer in offers):
+        return "gets what is known of a caller, without the right to see it"
     mine = {str(cell.viewer.account_id)}
     if {entity["id"] for entity in entities if entity["kind"] == "me"} - mine:
         return "gets another listener's own state"

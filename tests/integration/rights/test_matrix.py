@@ -112,8 +112,10 @@ async def test_who_is_asked_for_a_second_step_in_a_contact_finishes_it_with_what
                 missing = response.status == 403 and (await response.json())["error"]["id"] == "second-step-missing"
                 assert missing is not route.in_contact, route
         async with viewer.client.ws_connect("/api/v1/live") as socket:
-            kinds = {one["kind"] for one in (await socket.receive_json())["entities"]}
-        assert kinds == {"me", "offer", "contact"}, "their own, and not the line's"
+            shown = (await socket.receive_json())["entities"]
+        assert {one["kind"] for one in shown} == {"me", "offer", "contact"}, "their own, and not the line's"
+        (offer,) = [one["value"] for one in shown if one["kind"] == "offer"]
+        assert (offer["number"], offer["contacts"], offer["cases"]) == ("unavailable", 0, [])
 
 
 # --- mistakes, planted: each is seen ----------------------------------------------------------------------------------
@@ -172,8 +174,8 @@ async def test_a_query_that_forgot_to_whom_a_case_is_closed_is_found(
 async def test_a_feed_that_tells_everybody_is_found(
     sqlite_store: Store, keyring: Keyring, monkeypatch: pytest.MonkeyPatch, kind: Kind
 ) -> None:
-    def widely(asked: Kind, account_id: int | None = None) -> object:
-        return EVERYBODY if asked is kind else audience_of(asked, account_id)
+    def widely(asked: Kind, account_id: int | None = None, *, confined: bool = False) -> object:
+        return EVERYBODY if asked is kind else audience_of(asked, account_id, confined=confined)
 
     monkeypatch.setattr("service.push.hub.audience_of", widely)
     report = await _leaks(sqlite_store, keyring, "/api/v1/live")

@@ -16,11 +16,11 @@ def _route(asked: str) -> Route:
     return next(route for route in every_route() if (route.method, route.address) == (method, PREFIX + address))
 
 
-async def _puts(house: House, asked: str, words: dict[str, Any], body: Any, query: str = "") -> set[Action]:
+async def _puts(house: House, asked: str, words: dict[str, Any], body: Any) -> set[Action]:
     """What it put on the trail, all of it declared; of this what it puts there in some cases only."""
     route, viewer = _route(asked), house.viewers[0]
     await house.new_entries()
-    url = route.address.format(**words) + query
+    url = route.address.format(**words)
     async with viewer.client.request(route.method, url, json=body) as response:
         assert response.status in (200, 409), await response.text()
     put = {action for account_id, action in await house.new_entries() if account_id == viewer.account_id}
@@ -36,10 +36,10 @@ async def test_what_is_put_on_the_trail_in_some_cases_only_is_declared_too(
         account_id = house.viewers[0].account_id
         contact = {"contact_id": house.held[account_id].contact_id}
         async with house.store.transaction() as session:
-            house.registry.shield(session, house.shown[account_id])
-        rings = {"call_id": house.calls["rings", account_id]}
+            house.registry.shield(session, house.held[account_id])
+        talks = {"call_id": house.calls["talks", account_id]}
         found = {
-            *await _puts(house, "GET /calls/{call_id}/known", rings, None, "?confirmed=true"),
+            *await _puts(house, "POST /calls/{call_id}/known/confirm", talks, {}),
             *await _puts(house, "PUT /contacts/{contact_id}/shield", contact, {"shielded": False}),
             *await _puts(house, "PUT /contacts/{contact_id}/notes", contact, {"text": "autre", "version": 9}),
         }

@@ -91,6 +91,47 @@ async def test_the_database_itself_refuses_to_change_or_delete(
             await session.execute(statement)  # type: ignore[call-overload]
 
 
+_OF_FIRST = f"SELECT 2, {_REST} FROM audit_entries WHERE seq = 1"  # noqa: S608
+_OF_SECOND = f"SELECT rowid, 4, {_REST} FROM audit_entries WHERE seq = 2"  # noqa: S608
+_SECOND = (
+    "MERGE INTO audit_entries USING (VALUES (2)) AS other (seq) ON audit_entries.seq = other.seq WHEN MATCHED THEN"
+)
+
+
+@pytest.mark.parametrize(
+    "statements",
+    [
+        {
+            "sqlite": f"INSERT OR REPLACE INTO audit_entries {_OF_FIRST}",
+            "postgresql": f"INSERT INTO audit_entries {_OF_FIRST} ON CONFLICT (seq) DO UPDATE SET hash = excluded.hash",
+        },
+        {
+            "sqlite": f"REPLACE INTO audit_entries (rowid, seq, {_REST}) {_OF_SECOND}",
+            "postgresql": f"{_SECOND} UPDATE SET seq = 4",
+        },
+        {
+            "sqlite": f"INSERT INTO audit_entries {_OF_FIRST} ON CONFLICT DO UPDATE SET account_id = 99",
+            "postgresql": f"{_SECOND} DELETE",
+        },
+        {
+            "sqlite": "UPDATE OR REPLACE audit_entries SET seq = 1 WHERE seq = 2",
+            "postgresql": "UPDATE audit_entries SET seq = 4 WHERE seq = 2",
+        },
+    ],
+    ids=["the same number", "another number in its place", "a conflict that changes", "a change that takes a place"],
+)
+async def test_the_database_itself_refuses_an_entry_in_the_place_of_another(
+    store: Store, keyring: Keyring, statements: dict[str, str]
+) -> None:
+    await _append(store, keyring, 1, 2)
+    with pytest.raises(DBAPIError, match="append-only"):
+        async with store.transaction() as session:
+            await session.execute(text(statements[store.dialect]))
+    await _append(store, keyring, 3)
+    state = await verify(store, keyring)
+    assert (state.entries, state.broken_at) == (3, None)
+
+
 @pytest.mark.parametrize(
     ("statement", "broken_at"),
     [

@@ -18,7 +18,7 @@ from yarl import URL
 from service.accounts.model import SignedInSession
 from service.accounts.rights import Role
 from service.http.errors import FaultId
-from service.http.keys import ContactChanged, SessionEnded
+from service.http.keys import ContactChanged, KnownChanged, SessionEnded
 from tests.integration.store.site import API, Open, Site
 
 
@@ -194,7 +194,7 @@ async def test_notes_are_saved_read_again_and_kept_as_a_case(site: Site) -> None
     assert kept["reference"] == f"{datetime.now(UTC).year}-38-00001"
     async with client.get(f"{API}/cases/{opened.case_id}") as response:
         assert [one["contact_id"] for one in (await response.json())["contacts"]] == [opened.contact_id]
-    assert site.changes == [ContactChanged(contact_id=opened.contact_id)] * 2
+    assert site.changes == [change(contact_id=opened.contact_id) for change in (ContactChanged, KnownChanged)]
 
 
 async def test_a_stale_save_is_409_with_the_stored_text(site: Site) -> None:

@@ -14,6 +14,7 @@ from sqlalchemy import select
 from structlog.testing import capture_logs
 
 from service.keys import KeysError
+from service.keys.files import new_master_key
 from service.store import key_watch, rotation
 from service.store.engine import Store
 from service.store.key_watch import KeyWatch
@@ -77,6 +78,21 @@ async def test_a_process_that_cannot_read_the_new_key_is_waited_for_and_takes_it
             assert theirs.known[0] == after.seals != old[:8]
         finally:
             await end(watching)
+
+
+async def test_a_process_that_knows_more_keys_than_a_line_holds_says_so_and_is_waited_for(
+    store: Store, tmp_path: Path
+) -> None:
+    """Nobody ever put an old one away."""
+    data_dir = tmp_path / "here"
+    keyring = await open_keys(store, data_dir)
+    for _ in range(29):
+        new_master_key(data_dir)
+    many = await open_keys(store, data_dir)
+    assert len(many.known) == 30
+    await KeyWatch(store, many).look()
+    (holder,) = (await status(store, keyring)).holders
+    assert holder.knows == many.known
 
 
 async def _is_there(store: Store) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pbx.facts import CallEnded, CallQueued, EndedBy, PbxConnected, Stage
-from service.calls import queries, recorder
+from service.calls import queries, recorder, replay
 from service.calls.model import Call, NumberKind
 from service.calls.numbers import CallerNumbers
 from service.calls.recorder import Recorder
@@ -92,10 +92,10 @@ async def test_a_beginning_that_is_nowhere_is_not_looked_for_for_ever(
     task = asyncio.create_task(heard.run())
     try:
         async with asyncio.timeout(5):
-            while heard.replays < 1 + recorder.LATE_LINES_TRIES:
+            while heard.replays < 1 + replay.LATE_LINES_TRIES:
                 await asyncio.sleep(0.01)
         await asyncio.sleep(0.2)  # none follows
-        assert heard.replays == 1 + recorder.LATE_LINES_TRIES
+        assert heard.replays == 1 + replay.LATE_LINES_TRIES
         assert heard.complete
     finally:
         await end(task)

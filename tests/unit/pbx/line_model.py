@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from pbx.channels import interface_of
-from pbx.events import BridgeEntered, CallStep, Event, LegGone, RingBegan
+from pbx.events import BridgeEntered, BridgeLeft, CallStep, Event, LegGone, RingBegan
+from tests.unit.pbx.line_legs import Leg, Variables
 
 #: seconds from one thing to the next
 TICK = 0.25
@@ -20,33 +21,6 @@ QUEUE_CENTRE, TELEPHONE_CENTRE = "centre-38", "centre-73"
 OUTBOUND = "trunk-out"
 
 Choice = tuple[str, Callable[[], None]]
-
-
-@dataclass(slots=True)
-class Leg:
-    """A channel of a call."""
-
-    channel: str
-    uniqueid: str
-    up: bool = False
-    bridged: bool = False
-
-
-@dataclass(slots=True)
-class Variables:
-    """Of the caller's channel, as the snapshot asks for them."""
-
-    step: int = 0
-    stage: str = "entry"
-    queue_now: str = ""
-    centre: str = ""
-    listener: str = ""
-    listener_channel: str = ""
-    connected_at: float | None = None
-    step_what: str = ""
-    step_detail: str = ""
-    waiting_since: float | None = None
-    overflowed_at: float | None = None
 
 
 @dataclass
@@ -67,8 +41,13 @@ class Call:
 
     def step(self, what: str, detail: str = "", on: Leg | None = None) -> None:
         leg = on or self.caller
-        self.var.step += 1
-        self.var.step_what, self.var.step_detail = what, detail
+        leg.told = True
+        self.var.step += 1  # as dialplan/step.conf sets them, one after the other
+        self.line.midway(self)
+        self.var.step_what = what
+        self.line.midway(self)
+        self.var.step_detail = detail
+        self.line.midway(self)
         self.line.say(
             leg.uniqueid,
             CallStep(
@@ -84,6 +63,7 @@ class Call:
 
     def _ring(self, name: str, *, by_queue: bool) -> None:
         leg = self.other = self.line.new_leg(name)
+        leg.told = True
         began = RingBegan(
             at=self.line.tick(),
             call_id=self.call_id,
@@ -96,33 +76,30 @@ class Call:
         if by_queue:  # AgentCalled, on the caller's channel: the journal has no such line
             self.line.say(self.caller.uniqueid, began, journal=False)
 
-    def _bridge(self, leg: Leg) -> None:
-        leg.bridged = True
-        entered = BridgeEntered(
-            at=self.line.tick(),
-            call_id=self.call_id,
-            channel=leg.channel,
-            uniqueid=leg.uniqueid,
-            linkedid=self.caller.uniqueid,
-            bridge=self.bridge_id(),
-        )
-        self.line.say(leg.uniqueid, entered)
+    def _bridge(self, leg: Leg, bridge: str) -> None:
+        leg.bridge, leg.told = bridge, True
+        self.line.say(leg.uniqueid, BridgeEntered(at=self.line.tick(), bridge=bridge, **self._of(leg)))
 
-    def bridge_id(self) -> str:
-        return f"b-{self.call_id}-{self.var.step}"
+    def _leave(self, leg: Leg) -> None:
+        if leg.bridged:
+            left = BridgeLeft(at=self.line.tick(), bridge=leg.bridge, **self._of(leg))
+            leg.bridge = ""
+            self.line.say(leg.uniqueid, left)
+
+    def _of(self, leg: Leg) -> dict[str, str]:
+        return {
+            "call_id": self.call_id,
+            "channel": leg.channel,
+            "uniqueid": leg.uniqueid,
+            "linkedid": self.caller.uniqueid,
+        }
 
     def _gone(self, leg: Leg, cause: int) -> None:
-        gone = LegGone(
-            at=self.line.tick(),
-            call_id=self.call_id,
-            channel=leg.channel,
-            uniqueid=leg.uniqueid,
-            linkedid=self.caller.uniqueid,
-            cause=cause,
-        )
+        self._leave(leg)
         if leg is self.other:
-            self.other, self.caller.bridged = None, False
-        self.line.say(leg.uniqueid, gone)
+            self._leave(self.caller)  # a bridge of one is dissolved
+            self.other = None
+        self.line.say(leg.uniqueid, LegGone(at=self.line.tick(), cause=cause, **self._of(leg)))
 
     # --- what may happen next ---------------------------------------------------------------------------------------
 
@@ -187,7 +164,7 @@ class Call:
 
     def _enter_bridge(self, leg: Leg) -> None:
         assert self.other is not None
-        self._bridge(leg)
+        self._bridge(leg, f"b-{self.call_id}-{self.var.step}")
         if self.caller.bridged and self.other.bridged:
             self.place = "talking"
 
@@ -301,6 +278,7 @@ class Call:
 
     def _end(self, by: str) -> None:
         """The hangup handler speaks, then the channels go; which of the two is first is open."""
+        self._leave(self.caller)
         self.step("ended", f"{by} {self.var.stage}")
         self.place = "leaving"
 
@@ -341,9 +319,13 @@ _WAYS: dict[str, Callable[[Call], Iterator[Choice]]] = {
 
 @dataclass
 class Line:
-    """Asterisk with its calls. `heard`: told of every event, with the channel on which it came."""
+    """Asterisk with its calls. `heard`: told of every event, with the channel on which it came.
+
+    `midway`: told of a call in the middle of a step, when a list may be made.
+    """
 
     heard: Callable[[str, Event], None]
+    midway: Callable[[Call], None] = lambda _call: None
     number: str = "+33199003133"
     clock: float = 1_000_000.0
     started: int = 1

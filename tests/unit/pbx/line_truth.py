@@ -7,12 +7,16 @@ from dataclasses import dataclass
 from pbx.channels import interface_of
 from pbx.events import LegListed
 from pbx.facts import Stage
-from tests.unit.pbx.line_model import QUEUE_CENTRE, TELEPHONE_CENTRE, Call, Variables
+from tests.unit.pbx.line_legs import Leg, Variables
+from tests.unit.pbx.line_model import QUEUE_CENTRE, TELEPHONE_CENTRE, Call
 
 
 @dataclass(frozen=True, slots=True)
 class Truth:
-    """What a board must show of a live call. `stages`: more than one while the dialplan is between two."""
+    """What a board must show of a live call. `stages`: more than one while the dialplan is between two.
+
+    `legs`: the bridge of each, by its id. `quiet`: those of which nothing was said yet.
+    """
 
     stages: frozenset[Stage]
     channel: str
@@ -26,19 +30,26 @@ class Truth:
     waits: bool | None
     queue: str
     last_overflow_at: float | None
+    legs: dict[str, str]
+    quiet: frozenset[str]
+
+
+def living(call: Call) -> list[Leg]:
+    """Its channels."""
+    return [leg for leg in (call.caller if call.caller_alive else None, call.other) if leg is not None]
 
 
 def listed(call: Call) -> list[LegListed]:
     """The legs as the snapshot gives them now."""
     var = call.var
-    legs = [leg for leg in (call.caller if call.caller_alive else None, call.other) if leg is not None]
+    legs = living(call)
     empty = Variables(stage="")
     return [
         LegListed(
             call_id=call.call_id,
             channel=leg.channel,
             uniqueid=leg.uniqueid,
-            bridge=call.bridge_id() if leg.bridged else "",
+            bridge=leg.bridge,
             up=leg.up or leg is call.caller,
             step=mine.step,
             stage=mine.stage,
@@ -79,6 +90,8 @@ def truth(call: Call) -> Truth:
         waits={"waiting": True, "talking": False, "lost": False}.get(call.place),
         queue="national" if var.waiting_since else "",
         last_overflow_at=var.overflowed_at,
+        legs={leg.uniqueid: leg.bridge for leg in living(call)},
+        quiet=frozenset(leg.uniqueid for leg in living(call) if not leg.told),
     )
 
 

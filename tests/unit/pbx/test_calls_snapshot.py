@@ -82,8 +82,12 @@ def test_a_service_that_just_started_learns_waiting_ringing_and_talking_calls() 
 
 def test_a_call_caught_between_connecting_and_its_bridge_is_answered_with_the_right_step() -> None:
     state = PbxState("pbx1")
-    detail = f"national PJSIP/l1 {leg(1)[0]}"
-    snapshot(state, listed(stage="talking", step=3, step_what="connecting", step_detail=detail), member_leg(1, up=True))
+    channel = leg(1)[0]
+    caught = listed(
+        stage="talking", step=3, step_what="connecting", step_detail=f"national PJSIP/l1 {channel}",
+        listener_channel=channel,
+    )  # fmt: skip
+    snapshot(state, caught, member_leg(1, up=True))
     wire = Wire()
     wire.bridge(CALLER)
     (answer,) = follow(wire, state)

@@ -119,3 +119,22 @@ async def test_the_provisioning_account_refused_is_tried_again_slowly_with_its_s
         finally:
             await reader.close()
     assert len(errors(caplog)) == 1
+
+
+@pytest.mark.parametrize("secret", ["right\n", "\ud800", "x" * 2000])
+async def test_a_secret_that_cannot_be_sent_is_refused_before_a_connection_is_made_and_read_again(
+    secret: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with AmiServer() as server:
+        mended = config_of(server)
+        kept = [replace(mended, secret=secret), mended]
+        reader = Reader(PbxLink(kept[0], SLOWLY, reread=lambda: kept.pop(0)))
+        try:
+            await reader.connected()
+            assert [type(fact) for fact in reader.facts] == [PbxRefused, PbxConnected]
+            assert server.logins == [("service", True), ("provision", True)]
+            assert len(server.connections) == 2
+        finally:
+            await reader.close()
+    (said,) = errors(caplog)
+    assert "Put the right file back" in said

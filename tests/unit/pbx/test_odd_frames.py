@@ -90,7 +90,8 @@ def test_a_frame_beyond_the_cap_is_skipped_wherever_it_is_split(long: int, cuts:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(protocol, "FRAME_CAP", 300)
         big = b"Event: UserEvent\r\nX: " + b"x" * long + b"\r\n\r\n"
-        small = frame("Event: UserEvent", "UserEvent: CallStep", f"CallId: {CALL}", "Step: 2", "What: queued")
+        words = ("UserEvent: CallStep", f"CallId: {CALL}", "Step: 2", "What: queued")
+        small = frame("Event: UserEvent", f"Uniqueid: {CALLER[1]}", *words)
         understood, counts = asyncio.run(read_behind_the_banner(cut(big + small, cuts)))
     assert understood == [2]
     assert counts.too_long == 1

@@ -173,7 +173,8 @@ async def test_an_event_with_the_id_of_a_waiting_action_still_reaches_the_tracke
 
 def test_device_states_are_asterisks_numbers() -> None:
     def member(status: int) -> DeviceState:
-        event = parse.EVENTS[b"QueueMemberStatus"](f"Event: QueueMemberStatus\r\nQueue: q\r\nStatus: {status}", 1.0)
+        text = f"Event: QueueMemberStatus\r\nQueue: q\r\nInterface: PJSIP/l1\r\nStatus: {status}"
+        event = parse.EVENTS[b"QueueMemberStatus"](text, 1.0)
         assert isinstance(event, MemberSeen)
         return event.device
 

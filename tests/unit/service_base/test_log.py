@@ -79,6 +79,49 @@ def test_personal_data_is_withheld_whatever_its_key(lines: io.StringIO, values: 
         assert secret not in text
 
 
+NAMES = ("Marie Dupont", "Marie Dupont, sa soeur", "marie dupont", "Hélène", "Dupont,Marie", "l'oncle", "Marie\tDupont")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_people_call_each_other_is_withheld_under_every_key_that_is_shown(lines: io.StringIO, name: str) -> None:
+    for key in sorted(log.SHOWN - {"level", "logger", "timestamp"}):
+        structlog.get_logger("service").warning("something happened", **{key: name})
+        assert (_last(lines)[key], _last(lines)["refused"]) == ("withheld", key), key
+
+
+@pytest.mark.parametrize(("action", "key"), sorted(log.SEVERAL_WORDS))
+@pytest.mark.parametrize("name", ["Marie Dupont", "Marie Dupont, sa soeur", "Hélène et sa soeur"])
+def test_where_several_words_are_needed_a_name_is_no_such_word(
+    lines: io.StringIO, action: str, key: str, name: str
+) -> None:
+    structlog.get_logger("service").warning("something happened", action=action, **{key: name})
+    assert _last(lines)[key] == "withheld"
+
+
+@pytest.mark.parametrize(
+    ("action", "key", "value"),
+    [
+        ("drift-mended", "detail", "national PJSIP/l12"),
+        ("drift-mended", "detail", "centre-isere national rhone"),
+        ("drift-stays", "detail", "ecoute-routes/38"),
+        ("drift-stays", "detail", "file"),
+        ("proxy-not-named", "detail", "this machine"),
+        ("proxy-not-named", "detail", "a private network"),
+        ("proxy-not-named", "detail", "the internet"),
+        ("loop-failed", "what", "Task exception was never retrieved"),
+        ("loop-failed", "what", "Fatal write error on socket transport"),
+        ("loop-failed", "task", "_mishaps.<locals>.fail"),
+        ("failed", "route", "/api/v1/contacts/{contact_id}"),
+        ("alarm-began", "what", "member-storm:PJSIP/l12"),
+        ("departure-failed", "interface", "Local/s@overflow-00000001;1"),
+    ],
+)
+def test_what_the_service_tells_of_itself_is_shown(lines: io.StringIO, action: str, key: str, value: str) -> None:
+    structlog.get_logger("service").warning("something happened", action=action, **{key: value})
+    assert _last(lines)[key] == log.without_personal_data(value)
+    assert "refused" not in _last(lines)
+
+
 def test_a_line_with_a_key_that_nobody_listed_says_so_and_keeps_its_sentence(lines: io.StringIO) -> None:
     structlog.get_logger("service").error("it failed", action="failed", their_name="Marie", size=3, batches="06")
     line = _last(lines)
@@ -122,9 +165,14 @@ def log_calls(source: str) -> list[ast.Call]:
 
 
 def faults_of(call: ast.Call) -> list[str]:
-    """What a log call must not have: a key that is not listed, or a sentence that is put together."""
+    """What a log call must not have: a key that is not listed, a text beside its sentence, a sentence put together."""
     allowed = log.SHOWN | log.FIGURES | {"hash", "exc_info"}
     faults = [str(keyword.arg) for keyword in call.keywords if keyword.arg not in allowed]
+    for keyword in call.keywords:
+        if isinstance(keyword.value, ast.JoinedStr) or (isinstance(keyword.value, ast.Constant) and keyword.arg):
+            parts = keyword.value.values if isinstance(keyword.value, ast.JoinedStr) else [keyword.value]
+            if any(isinstance(part, ast.Constant) and " " in str(part.value) for part in parts):
+                faults.append(f"{keyword.arg} is a text")
     sentence = call.args[0] if call.args else None
     if not (isinstance(sentence, ast.Constant) and isinstance(sentence.value, str)):
         faults.append("its sentence is not written out")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,7 +13,18 @@ from hypothesis import strategies as st
 from service.accounts.rights import Role
 from service.accounts.viewer import Viewer
 from service.push import hub
-from service.push.audiences import EVERYBODY, WATCHING, WRITING, Audience, Kind, audience_of, audiences_for, own
+from service.push.audiences import (
+    EVERYBODY,
+    WATCHING,
+    WRITING,
+    Audience,
+    Kind,
+    audience_of,
+    audiences_for,
+    is_own,
+    own,
+    rung,
+)
 from service.push.hub import REFETCH_FRAME, Board, Group, Reader
 from tests.unit.service_live.live_pages import UNREAD_LIMIT, Inbox
 
@@ -186,10 +198,19 @@ def test_a_page_that_left_gets_nothing_and_the_next_of_its_kind_everything() -> 
 
 def test_a_listener_sees_their_own_offer_and_no_board() -> None:
     seen = set(audiences_for(viewer(Role.LISTENER)))
-    assert seen == {EVERYBODY, WRITING, own(1)}
+    assert seen == {EVERYBODY, WRITING, own(1), rung(1)}
     assert audience_of(Kind.OFFER, 1) in seen
     assert audience_of(Kind.OFFER, 2) not in seen
     assert audience_of(Kind.CALL) not in seen
+
+
+def test_who_has_lost_their_rights_in_a_contact_is_told_that_their_caller_rings_and_no_more() -> None:
+    who = replace(viewer(Role.LISTENER, Role.SUPERVISOR), ended=True, contact=3)
+    seen = set(audiences_for(who))
+    assert seen == {EVERYBODY, WRITING, own(1), rung(1, confined=True)}
+    assert audience_of(Kind.OFFER, 1) not in seen
+    assert audience_of(Kind.OFFER, 1, confined=True) in seen
+    assert is_own(rung(1, confined=True)), "and it waits for nobody's"
 
 
 def test_a_supervisor_sees_the_board_and_nobodys_caller() -> None:

@@ -19,7 +19,7 @@ from service.calls.lookup import Lookup
 from service.cases.model import CaseStatus
 from service.cases.schemas import ContactState, Known, KnownCase
 from service.health.model import Alarm, AlarmId, Cause, Key
-from service.push.audiences import EVERYBODY, WATCHING, WRITING, Kind, own
+from service.push.audiences import EVERYBODY, WATCHING, WRITING, Kind, own, rung
 from service.push.hub import Board, Page, Reader
 from service.push.schemas import Entity
 from service.push.socket import paced, serve_reader
@@ -90,7 +90,7 @@ def board() -> Board:
 @pytest.fixture
 async def client(board: Board) -> AsyncIterator[Client]:
     async def live(request: web.Request) -> web.WebSocketResponse:
-        return await serve_reader(request, board, Reader([EVERYBODY, WATCHING, WRITING, own(ME)], ME, 7))
+        return await serve_reader(request, board, Reader([EVERYBODY, WATCHING, WRITING, own(ME), rung(ME)], ME, 7))
 
     app = web.Application()
     app.router.add_get("/live", live)

@@ -83,6 +83,12 @@ class FakeLookup:
     def shown(self, account_id: int, known: Known) -> None:
         self.audited.append((account_id, known))
 
+    def outdate(self) -> None:
+        """Nothing is read here."""
+
+    def index_of(self, token: str) -> str:
+        return token
+
 
 class Parts:
     """A pump with its surroundings."""

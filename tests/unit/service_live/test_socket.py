@@ -12,7 +12,7 @@ import pytest
 from aiohttp import WSMsgType, web
 from aiohttp.test_utils import TestClient, TestServer
 
-from service.push.audiences import EVERYBODY, WATCHING, Kind, own
+from service.push.audiences import EVERYBODY, WATCHING, Kind, rung
 from service.push.hub import Board, Reader
 from service.push.socket import HEARTBEAT_SECONDS, UNSENT_BYTES, paced, serve_reader, text_frame
 
@@ -106,7 +106,7 @@ async def test_what_is_a_listeners_own_waits_for_no_gathering(board: Board, monk
     """The telephone rings: who calls comes with the next turn of the loop, whatever the line's state just sent."""
     monkeypatch.setattr("service.push.socket.GATHER_SECONDS", 60.0)  # a busy machine may be that late, else
     heard: list[bytes] = []
-    board.join(Reader([EVERYBODY, own(1)], 1, 7), Heard(heard))
+    board.join(Reader([EVERYBODY, rung(1)], 1, 7), Heard(heard))
     board.show(Kind.LINE, "pbx1", {"state": "up"})
     board.flush()
     await asyncio.sleep(0)

@@ -260,6 +260,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/calls/{call_id}/known/confirm": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Say that one has checked who is speaking, and learn what a shielded number hides: once one talks. Audited. */
+        post: operations["confirm_speaker"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/cases/search": {
         parameters: {
             query?: never;
@@ -561,7 +578,7 @@ export interface components {
          * @description What was done. A closed list: adding a word needs no migration.
          * @enum {string}
          */
-        Action: "case.read" | "case.shown" | "case.searched" | "case.kept" | "case.discarded" | "contact.read" | "contact.linked" | "notes.saved" | "names.saved" | "speaker.confirmed" | "number.shielded" | "number.unshielded" | "account.made" | "account.changed" | "account.ended" | "account.returned" | "session.kept" | "session.released" | "second-step.asked" | "second-step.set" | "second-step.removed" | "recovery-code.used" | "recovery-codes.made" | "sessions.ended" | "token.replayed" | "trail.read" | "trail.purged" | "sign-in.refused" | "code.refused" | "signed-in" | "signed-out";
+        Action: "case.read" | "case.shown" | "case.searched" | "case.kept" | "case.discarded" | "contact.read" | "contact.linked" | "notes.saved" | "names.saved" | "speaker.confirmed" | "number.shielded" | "number.unshielded" | "account.made" | "account.changed" | "account.ended" | "account.returned" | "session.kept" | "session.released" | "second-step.asked" | "second-step.set" | "second-step.removed" | "recovery-code.used" | "recovery-codes.made" | "sessions.ended" | "token.replayed" | "trail.read" | "trail.purged" | "master-key.rotation-begun" | "master-key.rotated" | "master-key.retired" | "backup.made" | "sign-in.refused" | "code.refused" | "signed-in" | "signed-out";
         /**
          * AlarmEntity
          * @description By id and subject, for those who watch the line.
@@ -1240,17 +1257,6 @@ export interface components {
              * Format: date-time
              */
             last_contact_at: string;
-        };
-        /**
-         * KnownQuery
-         * @description `confirmed`: the listener has confirmed who is speaking (for a number that the accused may use too).
-         */
-        KnownQuery: {
-            /**
-             * Confirmed
-             * @default false
-             */
-            confirmed: boolean;
         };
         /**
          * LineEntity
@@ -2390,9 +2396,7 @@ export interface operations {
     };
     known: {
         parameters: {
-            query?: {
-                confirmed?: boolean;
-            };
+            query?: never;
             header?: never;
             path: {
                 call_id: string;
@@ -2416,8 +2420,38 @@ export interface operations {
             403: components["responses"]["Error"];
             /** @description There is no such thing, or it is not yours to see. Ids: call-not-yours. */
             404: components["responses"]["Error"];
-            /** @description What was sent does not fit: `faults` tells where. Ids: query-unfit. */
-            422: components["responses"]["Error"];
+            /** @description A part that this needs does not answer now. Ids: store-unavailable. */
+            503: components["responses"]["Error"];
+            /** @description It failed in a way that nobody foresaw. */
+            default: components["responses"]["Error"];
+        };
+    };
+    confirm_speaker: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                call_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Known"];
+                };
+            };
+            /** @description Nobody is signed in, or somebody else than the page takes them for (header `X-Ecoute-Account`). Ids: not-signed-in, another-account. */
+            401: components["responses"]["Error"];
+            /** @description Not allowed. Ids: account-ended, origin-refused, right-missing, second-step-missing. */
+            403: components["responses"]["Error"];
+            /** @description There is no such thing, or it is not yours to see. Ids: call-not-yours. */
+            404: components["responses"]["Error"];
             /** @description A part that this needs does not answer now. Ids: store-unavailable. */
             503: components["responses"]["Error"];
             /** @description It failed in a way that nobody foresaw. */
@@ -2488,6 +2522,8 @@ export interface operations {
             403: components["responses"]["Error"];
             /** @description There is no such thing, or it is not yours to see. Ids: not-found, case-unknown. */
             404: components["responses"]["Error"];
+            /** @description Tried too often: `Retry-After` says when again. Ids: asked-too-often. */
+            429: components["responses"]["Error"];
             /** @description A part that this needs does not answer now. Ids: store-unavailable. */
             503: components["responses"]["Error"];
             /** @description It failed in a way that nobody foresaw. */

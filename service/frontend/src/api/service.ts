@@ -52,8 +52,10 @@ export const pause = (reason: string): Promise<unknown> => request("POST", "/lis
 export const resume = (): Promise<unknown> => request("POST", "/listener/resume", {});
 
 export const endCall = (callId: string): Promise<unknown> => request("POST", `/calls/${at(callId)}/end`, {});
-export const known = (callId: string, confirmed: boolean): Promise<Known> =>
-  request("GET", `/calls/${at(callId)}/known${confirmed ? "?confirmed=true" : ""}`);
+export const known = (callId: string): Promise<Known> => request("GET", `/calls/${at(callId)}/known`);
+/** Whoever talks has checked who is speaking: answers what a shielded number hides. */
+export const confirmSpeaker = (callId: string): Promise<Known> =>
+  request("POST", `/calls/${at(callId)}/known/confirm`, {});
 
 export const contact = (contactId: Id): Promise<Contact> => request("GET", `/contacts/${at(contactId)}`);
 /** For notes that were typed before the service knew of the contact. */

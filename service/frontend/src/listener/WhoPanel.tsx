@@ -6,7 +6,7 @@ import { shieldNumber } from "../api/service";
 import type { Known } from "../api/types";
 import { live } from "../app/station";
 import { day, words } from "../i18n";
-import { ask, type CallerKnown, knownOf } from "./caller";
+import { ask, type CallerKnown, confirm, knownOf } from "./caller";
 
 /** What is known of the number: never who the person is. */
 export function WhoSummary({ callId }: { callId: string }) {
@@ -62,7 +62,7 @@ export function WhoPanel({ callId }: { callId: string }) {
   const connected = live.connected.value;
   useEffect(() => {
     // After a reload, or when the service or its database was away while the phone rang.
-    if (connected && (known === null || known === "unavailable")) void ask(callId, false);
+    if (connected && (known === null || known === "unavailable")) void ask(callId);
   }, [callId, connected, known]);
   return (
     <section class="card tight" aria-labelledby="who-title">
@@ -77,13 +77,13 @@ export function WhoPanel({ callId }: { callId: string }) {
 /** Who is speaking was checked: what is known of the number may be shown. */
 function Confirm({ callId }: { callId: string }) {
   const failing = useSignal(false);
-  const confirm = async (): Promise<void> => {
+  const confirmed = async (): Promise<void> => {
     failing.value = false;
-    failing.value = !(await ask(callId, true));
+    failing.value = !(await confirm(callId));
   };
   return (
     <>
-      <button type="button" class="button" data-testid="confirm-identity" onClick={() => void confirm()}>
+      <button type="button" class="button" data-testid="confirm-identity" onClick={() => void confirmed()}>
         {words.value.who.confirm}
       </button>
       <p class="form-error" role="alert" data-testid="confirm-error">
