@@ -53,7 +53,10 @@ class CallTracker:
 
     def bridge(self, event: BridgeEntered) -> list[CallFact]:
         """A leg entered a bridge."""
-        track = self._track_of(self.company.entered(event))
+        call_id = self.company.entered(event)
+        track = self._track_of(call_id)
+        if track is None and event.oldest and event.uniqueid in self.company.legs:
+            track = self._track(call_id, event.at)  # a caller of whom the list has still to come
         if track is None or not track.is_caller(event.uniqueid, oldest=event.oldest):
             return []  # any other leg may outlive the caller: no sign that the call lives
         track.heard_in(self._session, event.at)
@@ -127,11 +130,9 @@ class CallTracker:
         return [CallEnded(pbx=self.pbx, at=at, call_id=call_id, ordinal=PRESUMED, by=by, stage=stage)]
 
     def presume_ended(self, live: Collection[str], at: float | None = None) -> list[CallFact]:
-        """The PBX died under its calls: those that are not in `live` ended by fault, `at` or when last heard of."""
+        """The PBX died under its calls: those not in `live` ended by fault, `at` or when last heard of, if later."""
         dead = [track for call_id, track in self._tracks.items() if call_id not in live]
-        return [
-            fact for track in dead for fact in self._presume(track, track.last_at if at is None else at, EndedBy.FAULT)
-        ]
+        return [fact for track in dead for fact in self._presume(track, max(track.last_at, at or 0.0), EndedBy.FAULT)]
 
     # --- the snapshot -----------------------------------------------------------------------------------------------
 
@@ -167,7 +168,7 @@ class CallTracker:
         for call_id, caller in callers.items():
             if call_id in self._ended:
                 continue
-            track = self._track(call_id, at)
-            track.adopt(caller)
-            facts += track.adopt_rings(caller, others.get(call_id, []), at)
+            track, legs_of_call = self._track(call_id, at), others.get(call_id, [])
+            track.adopt(caller, {leg.channel for leg in legs_of_call})
+            facts += track.adopt_rings(caller, legs_of_call, at)
         return facts, gone

@@ -89,7 +89,7 @@ STARTERS = {
     "pbx/fetch.py: _attempt", "pbx/fetch.py: _proxies", "pbx/install.py: _version", "pbx/process.py: _launch",
     "pbx/process.py: _open_files", "pbx/prompts.py: _run", "pbx/requirements.py: _apt", "pbx/ways.py: _allowed",
     "pbx/ways.py: _refuse_unreachable", "service/cli/demo/play.py: _speak", "service/cli/demo/play.py: _sipp",
-    "service/http/openapi.py: main", "service/http/rights.py: main", "service/store/tables.py: metadata",
+    "service/store/tables.py: metadata",
 }  # fmt: skip
 #: Where an action becomes bytes.
 _WIRE = {"pbx/session.py", "pbx/protocol.py"}

@@ -54,7 +54,7 @@ APPLICATIONS: dict[str, Place] = {
 }
 FUNCTIONS: dict[str, Place] = {
     "AES_ENCRYPT": at("func_aes", "guard"),
-    "CALLERID": at("func_callerid", "guard"),
+    "CALLERID": at("func_callerid", "guard", "full"),
     "CONNECTEDLINE": at("func_callerid", "outbound"),
     "REDIRECTING": at("func_callerid", "guard"),
     "CHANNEL": at("func_channel"),

@@ -98,7 +98,8 @@ class CallAnswered(CallFact):
     """Caller and person are bridged: hear each other.
 
     `interface`: `PJSIP/l12` of a listener, or the centre's id where a telephone answered. `queue`: the queue that
-    offered the call, the one before for a listener who came back, the centre's id for a telephone.
+    offered the call, the one before for a listener who came back (`national` where nothing was known of it), the
+    centre's id for a telephone.
     """
 
     interface: str
@@ -108,7 +109,11 @@ class CallAnswered(CallFact):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListenerLost(CallFact):
-    """The listener's leg ended and nobody meant it to: the caller is being spoken to, the grace runs."""
+    """The person's leg ended and nobody meant it to: the caller is being spoken to.
+
+    For a listener the grace runs. For a centre's telephone (`interface` is the centre's id) there is none: the caller
+    goes back to the queue after the word.
+    """
 
     interface: str
     cause: int  #: Q.850
@@ -171,7 +176,7 @@ class Stage(StrEnum):
     WAITING = "waiting"  # in a queue
     TALKING = "talking"  # with a listener or a centre
     LOST = "lost"  # the listener's leg was lost; the grace runs
-    OVERFLOW = "overflow"  # is being offered a centre
+    OVERFLOW = "overflow"  # is being offered a centre, or is spoken to after its telephone was lost
     ENDED = "ended"
 
 
@@ -179,7 +184,8 @@ class Stage(StrEnum):
 class CallEnded(CallFact):
     """The caller's channel is gone. `stage`: where the call was when it ended.
 
-    `ringing`: the caller left while a phone rang for them.
+    `ringing`: the caller left while a phone rang for them. Never told once a person was lost in the call: the
+    dialplan knows who ended a ring by whom Asterisk names as the source of the hang-up, and the first one stays.
     """
 
     by: EndedBy

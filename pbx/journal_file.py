@@ -142,8 +142,8 @@ def read(log: KeptLog, position: Position, limit_bytes: int, note: Note = ignore
             return lines, after
     began = here.began if here is not None else position.began
     following = next((file for file in rotated if began and file.began > began), current)
-    if following is None or not following.size:
-        return [], position  # an empty file is not known by its beginning: who stands in it would not find it again
+    if following is None or not following.began:
+        return [], position  # a file is known by its first line: who stands in one without would not find it again
     if here is None and position != Position():
         note(Fault(log.path.name, position.offset, FaultKind.FILE_GONE))
     return _read_file(following, 0, limit_bytes, note, finished=following != current)

@@ -37,6 +37,7 @@ class Company:
         self._calls: dict[str, dict[str, Leg]] = {}
         self._bridges: dict[str, dict[str, Leg]] = {}
         self._session = 0
+        self._listed = 0  #: the session whose list came last
 
     def of_call(self, call_id: str) -> dict[str, Leg]:
         """The legs of a call by uniqueid: always the same dictionary until the call is forgotten."""
@@ -67,6 +68,7 @@ class Company:
             self._again(leg, event.call_id, event.linkedid)
         leg.placed = self._session
         if leg.bridge != event.bridge:
+            self._leave(leg)
             self._put(leg, event.bridge)
             room = self._bridges.get(event.bridge, {})
             for other in room.values():
@@ -82,9 +84,9 @@ class Company:
             if self.identity.is_gone(event.uniqueid):
                 return
             leg = self._new(event.uniqueid, event.channel, event.call_id, event.linkedid)
+        if leg.bridge == event.bridge or leg.placed != self._session:  # that it had entered this one was missed
+            self._leave(leg)
         leg.placed = self._session
-        if leg.bridge == event.bridge:
-            self._put(leg, "")
 
     def gone(self, event: LegGone) -> str:
         """A leg was hung up. → its call."""
@@ -94,6 +96,7 @@ class Company:
             self._name()
         else:
             call_id = leg.call_id
+            self._leave(leg)
             self._remove(leg)
         self.identity.gone(event.uniqueid, event.at, lived=leg is not None)
         return call_id
@@ -135,6 +138,7 @@ class Company:
                 self.identity.gone(leg.uniqueid, at)
         for room in list(self._bridges.values()):
             self._meet(room)
+        self._listed = self._session
 
     # --- inside -----------------------------------------------------------------------------------------------------
 
@@ -177,6 +181,13 @@ class Company:
         del self.legs[leg.uniqueid]
         if leg.call_id in self._calls:
             self._calls[leg.call_id].pop(leg.uniqueid, None)
+
+    def _leave(self, leg: Leg) -> None:
+        """Where two calls had met, those who stay may be in a conversation of one again."""
+        room = self._bridges.get(leg.bridge, {})
+        self._put(leg, "")
+        if self._listed == self._session:  # else the others may have gone elsewhere in the gap: the list will tell
+            self._meet(room)
 
     def _meet(self, room: dict[str, Leg]) -> None:
         """Strangers in a conversation of one call belong to it. Where two calls meet, nobody can say to which."""

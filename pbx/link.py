@@ -13,6 +13,7 @@ import logging
 import random
 import time
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -277,11 +278,13 @@ class PbxLink:
     async def _work(self, session: Session, protocol: PbxProtocol) -> None:
         """Take the snapshot, then compare the queues from time to time. What fails ends the session."""
         try:
-            snapshot = await self._snapshot(session, protocol)
-            while True:
-                await asyncio.sleep(self.timing.check_queues_every)
-                if not protocol.paused:  # its answer would wait behind what we do not read
-                    await self._asked(session, snapshot, actions.compare_members())
+            snapshot = await self._begun(session, protocol)
+            async with self._provisioning.listing_phones(partial(self._take_phones, snapshot)):
+                await self._asked(session, snapshot, actions.list_members())
+                while True:
+                    await asyncio.sleep(self.timing.check_queues_every)
+                    if not protocol.paused:  # its answer would wait behind what we do not read
+                        await self._asked(session, snapshot, actions.compare_members())
         except ListNotWhole as error:
             log.warning("a list of the PBX %s is not whole (%s): not used, all is asked anew", self.config.pbx, error)
             protocol.end(error.id)
@@ -292,7 +295,7 @@ class PbxLink:
             log.exception("the snapshot of PBX %s could not be taken", self.config.pbx)
             protocol.end("snapshot-failed")
 
-    async def _snapshot(self, session: Session, protocol: PbxProtocol) -> Snapshot:
+    async def _begun(self, session: Session, protocol: PbxProtocol) -> Snapshot:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(asyncio.shield(protocol.booted), self.timing.boot)
         # the clock first: times that we must guess are guessed on the PBX's clock
@@ -302,8 +305,6 @@ class PbxLink:
         snapshot = Snapshot(protocol, self._stream, self.pbx_now, self._complete)
         for action in (actions.core_settings(), actions.core_status(), actions.list_legs()):
             await self._asked(session, snapshot, action)
-        await self._list_contacts(snapshot)
-        await self._asked(session, snapshot, actions.list_members())
         return snapshot
 
     def _complete(self) -> None:
@@ -316,13 +317,8 @@ class PbxLink:
         if not answer.success:
             raise actions.refusal(answer.message)
 
-    async def _list_contacts(self, snapshot: Snapshot) -> None:
-        """Over the other account. Without it phones are known as soon as they say something."""
-        try:
-            answer, items = await self._provisioning.ask(actions.list_contacts(), self.timing.listing)
-        except CommandFailed as error:
-            log.warning("the phones of PBX %s could not be listed: %s", self.config.pbx, error)
-            return
+    def _take_phones(self, snapshot: Snapshot, answer: Answer, items: list[str]) -> None:
+        """They come over the other account. Until then a phone is known as soon as it says something."""
         if self._recording is not None:
             self._recording.add_list(answer, items)
         snapshot.contacts(answer, items)

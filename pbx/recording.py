@@ -2,9 +2,9 @@
 
 For fault-finding and for tests: `pbx.replay` makes the same facts of it as the live session did. It is Asterisk's own
 words from the banner on, with two exceptions: the list of the phones' contacts, which comes over the other login,
-stands where its answer came; and a caller's number or name is written as `x`. manager.conf keeps those off this socket,
-but a snapshot that falls into the milliseconds before the dialplan has hidden them lists them. Our own actions, and so
-our secrets, are not in it.
+stands where its answer came; and whatever may be a caller's number or name is written as `x`, with all that the
+dialplan gave to an application. manager.conf keeps those off this socket, but a snapshot that falls into the
+milliseconds before the dialplan has hidden them lists them. Our own actions, and so our secrets, are not in it.
 
 What it holds: ids of calls, callers' numbers encrypted, names and network addresses of phones. Whoever records deletes
 the file afterwards.
@@ -29,8 +29,15 @@ log = logging.getLogger(__name__)
 #: A recording that was forgotten must not fill the disk: it ends here.
 LIMIT_BYTES = 1 << 30
 
-#: In the place of a number or a name the guard has put the call's id, `<unknown>` or the line's short number.
-_PERSONAL = re.compile(rb"(?<=IDNum: |neNum: )\+?[0-9]{6,}(?=\r|\Z)|(?<=IDName: |neName: )(?!<?unknown)[^\r\n]+")
+#: What an application was given (`Data`, `AppData`, `ApplicationData`: evaluated, so it is the number itself where the
+#: guard takes it up), and numbers and names; in a session pbx/parse.py reads none of them. In the place of a number or
+#: a name the guard has put the call's id, `<unknown>` or the line's short number: a line of that alone is left.
+_PERSONAL = re.compile(
+    rb"^(\w*Data: (?!\r\n)|\w*(?:CallerID|ConnectedLine)\w*: "
+    rb"(?!(?:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|<unknown>|unknown|[0-9]{1,5})?\r\n)).+?(?=\r\n|\r?\Z)",
+    re.MULTILINE | re.DOTALL,
+)
+_NO_LINE_END = re.compile(rb"[^\r\n]")
 
 
 class Recording:
@@ -56,11 +63,19 @@ class Recording:
         if self._file is None:
             return
         data = self._tail + data
-        end = data.rfind(EOM) + len(EOM)
-        if end < len(EOM):
-            end = len(data) if len(data) > FRAME_CAP else 0
+        end = data.rfind(EOM) + len(EOM) if EOM in data else 0
+        self._write(data[:end])
         self._tail = data[end:]
-        self._write(_PERSONAL.sub(b"x", data[:end]))
+        if len(self._tail) > FRAME_CAP:
+            self._give_up_frame()
+
+    def _give_up_frame(self) -> None:
+        """A frame too long to be read: its first line, and as much as there was. Its next line is hidden to the end."""
+        begin = self._tail.rstrip(b"\r\n")
+        line_ends = self._tail[len(begin) :]
+        first, end, rest = begin.partition(b"\n")
+        self._write(first + end + _NO_LINE_END.sub(b"x", rest))
+        self._tail = b"\r\nData: " + line_ends
 
     def add_list(self, answer: parse.Answer, items: Iterable[str]) -> None:
         """A list that came over the other login, between two frames of this one."""
@@ -68,9 +83,14 @@ class Recording:
         frames = (answer.text, *items, end) if answer.starts_list else (answer.text,)
         self._write("".join(f"{frame}\r\n\r\n" for frame in frames).encode())
 
+    def session_ended(self) -> None:
+        """A session that broke off within a frame stands in it as far as it came; the next one is no part of it."""
+        tail, self._tail = self._tail, b""
+        self._write(tail)
+
     def close(self) -> None:
-        """Nothing more is written. A session that broke off within a frame stands in it as far as it came."""
-        self._write(_PERSONAL.sub(b"x", self._tail))
+        """Nothing more is written."""
+        self.session_ended()
         self._stop()
 
     def _stop(self) -> None:
@@ -82,6 +102,7 @@ class Recording:
     def _write(self, data: bytes) -> None:
         if self._file is None or not data:
             return
+        data = _PERSONAL.sub(rb"\1x", data)
         if self._size + len(data) > self._limit:
             log.warning("the recording of the manager interface ends: it has reached %d bytes", self._size)
             self._stop()
@@ -129,3 +150,9 @@ class RecordedProtocol(PbxProtocol):
         """Recorded first: what is read of it may put something behind it."""
         self._recording.took(data)
         super().data_received(data)
+
+    def end(self, reason: str) -> None:
+        """The session is over; only once, because the next one may have begun when the socket is told to be closed."""
+        if not self.lost.done():
+            self._recording.session_ended()
+        super().end(reason)

@@ -52,6 +52,7 @@ class Timing:
     boot: float = 5.0  #: how long to wait for Asterisk to have loaded its modules
     action: float = 5.0
     listing: float = 10.0
+    phones: float = 0.5  #: the snapshot waits so long for their list, which is taken in whenever it comes
     ping_every: float = 1.0
     dead_after: float = 2.7
     look_every: float = 0.25

@@ -44,6 +44,7 @@ class PbxState:
         self._started = ""
         self._version = ""
         self._restarted = False
+        self._lost_at: float | None = None  #: when it was last heard; None while it is
         self._gone: frozenset[str] = frozenset()
         self.refused = 0  #: callers who heard the busy tone while we listened; the journal has them all
         self._handlers: dict[type[Event], Callable[[Any], Sequence[Fact]]] = {
@@ -109,10 +110,14 @@ class PbxState:
         self._started, self._version = event.started, event.version
         self._calls.begin_session()
         self._contacts.begin_session()
-        return self._calls.presume_ended((), event.at) if anew else ()
+        # It died between the two sessions: nobody was talked with, and nobody waited, for longer than it was heard.
+        died_at = event.at if self._lost_at is None else min(self._lost_at, event.at)
+        self._lost_at = None
+        return self._calls.presume_ended((), died_at) if anew else ()
 
     def _legs_listed(self, event: LegsListed) -> Sequence[Fact]:
-        facts, self._gone = self._calls.listed(event.at, event.legs)
+        facts, gone = self._calls.listed(event.at, event.legs)
+        self._gone |= gone  # a session may end before its snapshot says so
         return facts
 
     def _members_listed(self, event: MembersListed) -> Sequence[Fact]:
@@ -129,6 +134,8 @@ class PbxState:
         return (connected,)
 
     def _session_lost(self, event: SessionLost) -> Sequence[Fact]:
+        if self._lost_at is None:  # else a session that never began
+            self._lost_at = event.at
         return (PbxLost(pbx=self.pbx, at=event.at, reason=event.reason),)
 
     def _session_refused(self, event: SessionRefused) -> Sequence[Fact]:

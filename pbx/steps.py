@@ -79,18 +79,23 @@ class Connection:
         """Which of the four ways it is."""
         if self.way == RETURN:
             return AnsweredVia.RETURN
-        if "/" not in self.interface:
+        if is_telephone(self.interface):
             return AnsweredVia.CENTRE_TELEPHONE
         return AnsweredVia.QUEUE if self.way == NATIONAL else AnsweredVia.CENTRE_QUEUE
 
     def answered(self, pbx: str, call_id: str, at: float, last_queue: str) -> CallAnswered:
-        """The fact, once the caller is in the bridge (`at`). `last_queue`: where the caller had waited."""
+        """The fact, once the caller is in the bridge (`at`). `last_queue`: the one that last offered the caller."""
         via = self.via()
-        # who is rung again had been found from the national queue, also where its step was not heard
+        # of whoever is rung again nothing may have been heard before: nearly all are of the national queue
         queue = (last_queue or NATIONAL) if via is AnsweredVia.RETURN else self.way
         return CallAnswered(
             pbx=pbx, at=at, call_id=call_id, ordinal=self.n, interface=self.interface, via=via, queue=queue
         )
+
+
+def is_telephone(interface: str) -> bool:
+    """A centre's telephone, which is known by the centre's id; a listener's phone is `PJSIP/l12`."""
+    return "/" not in interface
 
 
 def words(detail: str, count: int) -> list[str]:
@@ -201,8 +206,9 @@ def advance(call: LiveCall, fact: CallFact) -> None:
             call.stage, call.queue, call.waiting_since, call.centre = Stage.WAITING, fact.queue, fact.at, ""
             call.listener_channel = ""
         case ListenerLost():
-            call.stage, call.listener_channel, call.waiting_since = Stage.LOST, "", None
-            call.listener = fact.interface
+            # nobody rings a centre's telephone again: its caller is spoken to, and goes back to the queue
+            call.stage = Stage.OVERFLOW if is_telephone(fact.interface) else Stage.LOST
+            call.listener, call.listener_channel, call.waiting_since = fact.interface, "", None
         case OverflowBegan():
             call.stage, call.last_overflow_at = Stage.OVERFLOW, fact.at
             call.centre = fact.target.removeprefix("centre:") if fact.target.startswith("centre:") else ""
@@ -214,7 +220,8 @@ def advance(call: LiveCall, fact: CallFact) -> None:
         case CallAnswered():
             call.stage, call.answered_at, call.waiting_since = Stage.TALKING, fact.at, None
             call.listener = fact.interface
-            call.centre = fact.queue if fact.via in {AnsweredVia.CENTRE_QUEUE, AnsweredVia.CENTRE_TELEPHONE} else ""
+            if fact.via is not AnsweredVia.RETURN:  # who is back is of the centre of which they were
+                call.centre = "" if fact.via is AnsweredVia.QUEUE else fact.queue
         case CallEnded():
             call.stage, call.listener_channel, call.waiting_since = Stage.ENDED, "", None
         case _:

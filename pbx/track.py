@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from pbx.channels import interface_of, serial
 from pbx.events import BridgeEntered, CallStep, LegGone, LegListed, RingBegan
-from pbx.facts import CallAnswered, CallFact, ListenerRangOut, ListenerRung, Stage
-from pbx.steps import FACTS, NATIONAL, RETURN, Connection, LiveCall, advance, stage_named, words
+from pbx.facts import CallAnswered, CallFact, CallQueued, CentreCalled, ListenerRangOut, ListenerRung, Stage
+from pbx.steps import FACTS, NATIONAL, RETURN, Connection, LiveCall, advance, is_telephone, stage_named, words
+
+#: seconds; a bridge that was entered longer than this before a person answered was another conversation's, of which a
+#: late word comes after the list. What the dialplan calls the instant of the answer is not Asterisk's own to the last
+#: fraction when the clock was set
+CLOCKS_APART = 1.0
 
 
 @dataclass(slots=True)
@@ -15,8 +21,9 @@ class Visit:
     """The caller in a bridge."""
 
     at: float
-    queue: str  #: where the caller had waited
+    queue: str  #: that last offered the caller
     after: int  #: the caller's own last step before it
+    over: int = 0  #: a connection up to this step had its bridge before: this is a later one
     before: int | None = None  #: the caller's own first step after it
 
 
@@ -32,12 +39,15 @@ class Track:
     caller_uid: str = ""
     moved: int = 0  #: the last step that said where the call is
     caller_step: int = 0  #: the last step on the caller's own leg
-    queue: str = ""  #: the caller's own last word about it
+    queue: str = ""  #: that last offered the caller, as their own leg said: whoever is back had found them there
     seen: set[int] = field(default_factory=set)
     torn: int = 0  #: a step that only a list told, maybe in the middle of its writing: its own word outranks it
     connections: list[Connection] = field(default_factory=list)  #: without their bridge so far
+    unsure: list[Connection] = field(default_factory=list)  #: the same, but their bridge may have been in a gap
+    connected: set[str] = field(default_factory=set)  #: persons' legs of all connections that were told, by name
     visits: list[Visit] = field(default_factory=list)  #: without their connection so far
-    rung: set[str] = field(default_factory=set)  #: legs whose ring was told
+    bridged: int = 0  #: the step whose bridge was heard before a list had the caller in it
+    rung: dict[str, int] = field(default_factory=dict)  #: legs whose ring was told, and the highest step seen then
     rings: dict[str, RingBegan] = field(default_factory=dict)  #: legs that ring now
     heard: set[str] = field(default_factory=set)  #: legs whose ring was told in this very session
     whole: bool = False  #: nothing of it was missed since the session began: it entered in it, or was listed
@@ -52,6 +62,9 @@ class Track:
             self.whole = False
             self.since.clear()
             self.heard.clear()
+            self.unsure += self.connections  # a bridge that is heard now may be their second one
+            self.connections.clear()
+            self.visits.clear()  # who took the call was told before the bridge, if at all
         self.last_at = at
 
     def is_caller(self, uniqueid: str, *, oldest: bool) -> bool:
@@ -88,7 +101,9 @@ class Track:
         self.connections = [connection for connection in self.connections if connection.n != n]
 
     def _connecting(self, event: CallStep) -> None:
-        self.connections.append(Connection.of(event))
+        connection = Connection.of(event)
+        self.connections.append(connection)
+        self.connected.add(connection.channel)
         self._take(event.uniqueid)
 
     def _take(self, uniqueid: str) -> None:
@@ -100,8 +115,7 @@ class Track:
         self.caller_uid = self.live.uniqueid = self.caller_uid or event.uniqueid
         self.live.channel = self.live.channel or event.channel
         if event.what == "queued":
-            self.queue = words(event.detail, 1)[0]
-            self.live.queue = self.live.queue or self.queue
+            self.live.queue = self.live.queue or words(event.detail, 1)[0]
         for visit in self.visits:
             if visit.before is None and event.n > visit.after:
                 visit.before = event.n
@@ -112,8 +126,13 @@ class Track:
             self.since.append((fact, listener_channel))
         self.moved = max(self.moved, fact.ordinal)
         advance(self.live, fact)
-        if isinstance(fact, CallAnswered):
-            self.live.listener_channel = listener_channel
+        match fact:
+            case CallAnswered():
+                self.live.listener_channel = listener_channel
+            case CallQueued():
+                self.queue = fact.queue
+            case CentreCalled(way="queue"):
+                self.queue = fact.centre
 
     # --- a conversation: a connection and the caller's bridge -------------------------------------------------------
 
@@ -122,7 +141,7 @@ class Track:
         if not self.is_caller(event.uniqueid, oldest=event.oldest):
             return []
         self.caller_uid = self.live.uniqueid = event.uniqueid
-        self.visits.append(Visit(event.at, self.queue, self.caller_step))
+        self.visits.append(Visit(event.at, self.queue, self.caller_step, self.bridged))
         return self._answers()
 
     def _answers(self) -> list[CallFact]:
@@ -143,7 +162,7 @@ class Track:
         return facts
 
     def _belongs(self, visit: Visit, connection: Connection) -> bool:
-        if connection.n < visit.after:
+        if connection.n < visit.after or connection.n <= visit.over or visit.at < connection.at - CLOCKS_APART:
             return False
         if visit.before is not None:
             return connection.n < visit.before
@@ -158,7 +177,7 @@ class Track:
         self.heard.add(event.uniqueid)
         if event.uniqueid in self.rung:
             return []
-        self.rung.add(event.uniqueid)
+        self.rung[event.uniqueid] = self.live.step
         rung = ListenerRung(
             pbx=self.pbx,
             at=event.at,
@@ -207,15 +226,18 @@ class Track:
 
     # --- the snapshot -----------------------------------------------------------------------------------------------
 
-    def adopt(self, leg: LegListed) -> None:
-        """The caller's leg as the snapshot lists it; what was seen live (a step as high) outranks it."""
+    def adopt(self, leg: LegListed, others: Collection[str]) -> None:
+        """The caller's leg as the snapshot lists it; what was seen live (a step as high) outranks it.
+
+        `others`: the names of the call's other channels.
+        """
         call = self.live
         self.caller_uid = call.uniqueid = leg.uniqueid
         call.channel = leg.channel
         call.line, call.arrived = call.line or leg.line, call.arrived or leg.arrived
         call.last_overflow_at = call.last_overflow_at or leg.overflow_at
         queue = NATIONAL if leg.queue_now else ""  # a centre's is tried from within the waiting in the national one
-        self.queue, call.queue = self.queue or queue, call.queue or queue
+        call.queue = call.queue or queue
         if self.whole and leg.step <= call.step:
             return
         later = [
@@ -224,6 +246,8 @@ class Track:
             if fact.ordinal > leg.step or (fact.ordinal == leg.step and isinstance(fact, CallAnswered))
         ]
         self._adopt_picture(leg, queue)
+        if call.stage is Stage.TALKING:
+            self._adopt_conversation(leg, others)
         self.whole = True
         self.since.clear()
         for fact, channel in later:
@@ -233,29 +257,33 @@ class Track:
         call = self.live
         self.moved = leg.step
         call.step, call.stage = max(call.step, leg.step), stage_named(leg.stage)
-        self.queue = call.queue = queue or call.queue
+        self.queue, call.queue = offered_by(leg) or self.queue, queue or call.queue
         call.listener, call.listener_channel = leg.listener, ""
-        call.centre = leg.centre if call.stage is Stage.OVERFLOW else ""
+        if call.stage is Stage.OVERFLOW:
+            call.centre = leg.centre
+        else:
+            call.centre = "" if self.queue == NATIONAL else self.queue
         call.last_overflow_at = leg.overflow_at or call.last_overflow_at
-        waits = call.stage in {Stage.WAITING, Stage.OVERFLOW}
-        call.waiting_since = leg.waiting_since if waits else None
+        offered = call.stage is Stage.OVERFLOW and leg.step_what != "listener-lost"  # else a centre's telephone was
+        call.waiting_since = leg.waiting_since if call.stage is Stage.WAITING or offered else None
         self.caller_step = max(self.caller_step, leg.step)
-        if call.stage is Stage.TALKING:
-            self._adopt_conversation(leg)
 
-    def _adopt_conversation(self, leg: LegListed) -> None:
+    def _adopt_conversation(self, leg: LegListed, others: Collection[str]) -> None:
         call = self.live
         if leg.bridge:
             call.listener, call.listener_channel = leg.listener, leg.listener_channel
             call.answered_at = leg.connected_at
-            if "/" not in leg.listener:
-                call.centre = leg.listener  # a telephone, known by its centre
-            elif leg.queue_now not in {NATIONAL, RETURN}:
-                call.centre = leg.queue_now
+            if is_telephone(leg.listener):
+                call.centre = leg.listener
+            if any(visit.before is None for visit in self.visits):  # the next bridge is not this answer's first
+                self.connections = [connection for connection in self.connections if connection.n > leg.step]
+                self.bridged = leg.step
             return
         call.stage = Stage.WAITING  # about to be bridged: the bridge will say so
         call.waiting_since = leg.waiting_since
-        if leg.step_what == "connecting" and leg.step not in self.seen:
+        # Without the person's leg it is over, and a caller who was heard in a bridge had their answer unheard: when
+        # that was, the journal tells.
+        if leg.listener_channel in others and all(visit.before is not None for visit in self.visits):
             self._adopt_connection(leg)
 
     def _adopt_connection(self, leg: LegListed) -> None:
@@ -264,9 +292,14 @@ class Track:
         A detail that is not yet this person's is an older step's. A STEP that is already the next one cannot be told:
         that one's own word is still to come, and takes the connection back.
         """
+        self.connections += [connection for connection in self.unsure if connection.n == leg.step]
+        self.unsure.clear()
         way, interface, channel = words(leg.step_detail, 3)
-        if not channel or channel != leg.listener_channel:
+        if leg.step_what != "connecting" or not channel or channel != leg.listener_channel:
             return
+        if leg.step in self.seen or channel in self.connected:
+            return
+        self.connected.add(channel)
         for uniqueid in [uniqueid for uniqueid, ring in self.rings.items() if ring.channel == channel]:
             self._take(uniqueid)
         self.torn = leg.step
@@ -286,7 +319,8 @@ class Track:
                     continue  # it began after the list was made
                 del self.rings[uniqueid]
                 self._show_rings()
-                if all(n in self.seen for n in range(min(self.seen, default=0), caller.step + 1)):
+                first = min([self.rung[uniqueid] + 1, *self.seen])
+                if all(n in self.seen for n in range(first, caller.step + 1)):
                     facts.append(self._rang_out(ring, at))  # no step was missed: it was not answered meanwhile
             elif listed[uniqueid].up:
                 del self.rings[uniqueid]
@@ -303,6 +337,18 @@ class Track:
                 continue
             self.ring(ring_listed(leg, caller.queue_now, at))  # how it began is in the journal: no fact of ours
         return facts
+
+
+def offered_by(leg: LegListed) -> str:
+    """The queue that last offered the caller whom the snapshot lists; empty where it does not say."""
+    if leg.stage == Stage.WAITING:
+        return NATIONAL
+    if leg.step_what == "centre-called" and leg.step_detail.endswith(" queue"):
+        return leg.centre
+    if leg.queue_now == RETURN:
+        # Whoever came back from a centre has waited since a later second than the overflow's: a word was spoken.
+        return leg.centre if (leg.overflow_at or 0.0) >= (leg.waiting_since or 0.0) else NATIONAL
+    return leg.queue_now
 
 
 def ring_listed(leg: LegListed, queue: str, at: float) -> RingBegan:

@@ -169,6 +169,7 @@ CALLS = [
         LISTENER, RING, "dial-argument", RING.replace("${LISTENER},", "Local/busy@full,"), RING.replace("${LEFT}", "")
     ),
     Seed(OVERFLOW, "PJSIP/${CENTRE_NUMBER}@", "PJSIP/0199000000@", "dial-argument"),
+    *_first(WAITING, ROUND, "application-unknown", "AddQueueMember(national,Local/s@waiting)"),
     *_first(WAITING, ROUND, "application-argument", "Wait(86400)", "Wait(${X})", "Wait()", "Wait(1e9)"),
     *_for(OVERFLOW, "centre-offer,1,,1,2)", "application-argument", "centre-offer,1,,99,2)", "centre-offer,1,,1,9999)"),
     Seed(OVERFLOW, "Read(KEYED,centre-offer", "Read(CAUSE,centre-offer", "application-argument"),

@@ -133,6 +133,16 @@ class Line:
         self.ami.event("BridgeEnter", Channel=self.channel(step.call), BridgeUniqueid=bridge)
         return step
 
+    def talked(self, call: str, seconds: float) -> None:
+        """Caller and listener have had each other for so long, as the dialplan will count it when one of them goes."""
+        since = float(self.ami.variable(self.channel(call), "CONNECTED_AT"))
+        until(lambda: time.time() - since > seconds, f"{seconds:g} s of conversation", seconds + 5)
+
+    def later_arrivals(self, call: str) -> None:
+        """Whoever rings from now on came later than this caller: arrivals count by the second."""
+        arrived = int(self.ami.step("entered", call=call).detail.split()[-1])
+        until(lambda: time.time() >= arrived + 1, "the next second")
+
     def channel(self, call: str) -> str:
         """The caller's own: the one that told the first step."""
         return self._told(call, 1)["Channel"]

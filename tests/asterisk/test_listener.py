@@ -21,9 +21,9 @@ def _talk(line: Line, user: str = "l1") -> tuple[Caller, Phone]:
     line.heartbeat()
     phone = line.listener(user)
     caller = line.caller(number("+33639980001"))
-    line.ami.joined("connecting national")
+    call = line.conversation("connecting national").call
     until(lambda: phone.talks, "the conversation is up")
-    time.sleep(1.0)  # a conversation that was one
+    line.talked(call, 1.0)  # who lets go sooner has talked to nobody
     return caller, phone
 
 
@@ -146,7 +146,7 @@ def test_a_lost_caller_is_spoken_to_at_once_and_gets_the_same_listener_back(line
 def test_when_the_listener_stays_away_the_caller_is_first_in_the_queue_again(line: Line) -> None:
     caller, phone = _talk(line)
     call = line.ami.steps()[0].call
-    time.sleep(1.1)
+    line.later_arrivals(call)
     line.caller(number("+33639980002"))  # waits while the first one talks
     waiting = line.ami.step("queued", nth=2).call
     talked = len(line.ami.events)
@@ -170,8 +170,8 @@ def test_a_phone_that_comes_back_within_the_grace_gets_the_caller(line: Line) ->
     _, phone = _talk(line)
     phone.register(line.port, "l1", PASSWORD, expires=0)
     phone.hang_up(CRASH)
-    line.ami.step("listener-lost")
-    time.sleep(2.5)  # a page that reloads
+    waiting = line.channel(line.ami.step("listener-lost").call)
+    until(lambda: line.ami.variable(waiting, "PHONE") == "UNAVAILABLE", "it was looked for in vain")
     phone.register(line.port, "l1", PASSWORD)
     line.ami.joined("connecting return PJSIP/l1", timeout=6)
 
@@ -193,9 +193,8 @@ def test_a_listener_keeps_the_pause_that_they_chose_themselves(line: Line) -> No
     line.caller()
     until(lambda: phone.rung, "the phone rings")
     line.ami.ask("QueuePause", Interface="PJSIP/l1", Paused="true", Reason="breathing-space")
-    line.ami.joined("connecting")
+    line.conversation()
     assert line.pause_reason("l1") == "breathing-space"
-    time.sleep(1)
     phone.hang_up(CRASH)
     line.conversation("connecting return")
     assert line.pause_reason("l1") == "breathing-space"
@@ -207,8 +206,8 @@ def test_a_listener_keeps_the_pause_that_they_chose_themselves(line: Line) -> No
 def test_a_second_loss_has_its_own_grace(line: Line) -> None:
     caller, phone = _talk(line)
     phone.hang_up(CRASH)
-    line.ami.joined("connecting return")
-    time.sleep(6.5)  # they talk again for longer than a phone that answers and dies
+    back = line.conversation("connecting return")
+    line.talked(back.call, 6.0)  # longer than a phone that answers and dies
     phone.hang_up(CRASH)
     line.ami.step("listener-lost", nth=2)
     line.ami.joined("connecting return", nth=2)

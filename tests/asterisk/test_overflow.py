@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -77,8 +76,8 @@ def test_the_caller_hears_music_while_the_centre_is_asked(telephone: Line) -> No
     _waiting(telephone, ears)
     telephone.withdraw("centre:centre-38")
     until(lambda: centre.talks, "something at the centre answers", 20)
-    time.sleep(2.5)
-    assert ears.hears_something(seconds=1.0)
+    until(lambda: _asked(telephone), "it is asked to press 1")
+    stays(lambda: ears.hears_something(seconds=0.5), "music, which does not pause as a ringing tone does", 3)
 
 
 @pytest.mark.parametrize(

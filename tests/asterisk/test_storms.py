@@ -121,6 +121,10 @@ def test_when_no_audio_ports_are_left_for_one_more_they_hear_the_busy_tone_and_a
         until(lambda: len(_busy(flood)) == 36, "too many: busy", 60)
         until(lambda: len(_refused(line)) == 36, "everybody who was refused is in the journal", 60)
         until(lambda: len(_told_refused(line)) == 36, "and was told to the service")
+        until(lambda: len(_hung_up(line, 17)) == 36, "each of them is gone")
+        told = [*_told_refused(line), *_hung_up(line, 17)]
+        assert {event["CallerIDNum"] for event in told} == {"<unknown>"}, "nobody is told who was refused"
+        assert {event["CallerIDName"] for event in told} == {"<unknown>"}
         assert not _answer_seconds(flood)
         assert not _busy(others)
         assert talking.lives
@@ -147,6 +151,10 @@ def _busy(callers: Caller) -> set[str]:
 
 def _told_refused(line: Line) -> list[dict[str, str]]:
     return [event for event in list(line.ami.events) if event.get("UserEvent") == "CallRefused"]
+
+
+def _hung_up(line: Line, cause: int) -> list[dict[str, str]]:
+    return [event for event in list(line.ami.events) if event["Event"] == "Hangup" and event["Cause"] == str(cause)]
 
 
 def _refused(line: Line) -> list[dict[str, str]]:

@@ -60,6 +60,7 @@ QUICK = Timing(
     login=0.6,
     boot=0.3,
     listing=1.0,
+    phones=1.0,
     ping_every=0.2,
     dead_after=0.6,
     look_every=0.05,

@@ -1,6 +1,6 @@
 """Makes the recordings anew, on the real Asterisk:
 
-    python -m tests.replay.record                    # all of them: some five minutes
+    python -m tests.replay.record                    # all of them: a quarter of an hour
     python -m tests.replay.record pbx-killed closed  # those whose names begin so
     python -m tests.replay.record --tables           # without Asterisk: only the tables, of what is recorded
     python -m tests.replay.record --list
@@ -27,9 +27,15 @@ from tests.replay.table import table
 RECORDINGS = Path(__file__).parent / "recordings"
 
 
+async def told_by(path: Path) -> tuple[list[Fact], int]:
+    """The facts that a recording tells, and how many callers heard the busy tone in it: of them no fact tells."""
+    sessions = RecordedSessions(path)
+    return [fact async for batch in sessions.batches() for fact in batch], sessions.state.refused
+
+
 async def facts_of(path: Path) -> list[Fact]:
     """What a recording tells."""
-    return [fact async for batch in RecordedSessions(path).batches() for fact in batch]
+    return (await told_by(path))[0]
 
 
 async def record(shape: Shape, into: Path) -> None:
@@ -44,8 +50,8 @@ async def record(shape: Shape, into: Path) -> None:
 
 async def tell(shape: Shape, into: Path) -> None:
     """Write the table of a recording that is there."""
-    facts = await facts_of(into / f"{shape.name}.ami")
-    (into / f"{shape.name}.facts").write_text(table(facts, shape.says))
+    facts, refused = await told_by(into / f"{shape.name}.ami")
+    (into / f"{shape.name}.facts").write_text(table(facts, shape.says, refused))
 
 
 def main() -> int:

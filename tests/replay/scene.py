@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +14,8 @@ from pbx.facts import Fact, PbxConnected
 from pbx.link import LinkConfig, PbxLink, Timing
 from tests.asterisk.line import Line
 from tests.fakes.reader import Reader
+from tests.support.keypad import Handset
+from tests.support.sipp import Caller, Phone, number
 from tests.support.wait import until
 
 #: Seconds for which the link is away after a drop, at the most: long enough for something to happen meanwhile.
@@ -42,9 +45,43 @@ class Scene:
         assert session.protocol is not None
         session.protocol.transport.abort()
 
+    def told(self, kind: type[Fact], times: int = 1) -> None:
+        """Facts of this kind have been told so often."""
+        until(lambda: sum(isinstance(fact, kind) for fact in self.facts) >= times, f"{kind.__name__} ({times})")
+
     def connected(self, times: int) -> None:
         """The link has taken its snapshot for the nth time."""
-        until(lambda: sum(isinstance(fact, PbxConnected) for fact in self.facts) >= times, f"connected ({times})")
+        self.told(PbxConnected, times)
+
+
+# --- how most shapes begin ------------------------------------------------------------------------------------------
+
+CRASH = "Q.850;cause=44"
+END = "Q.850;cause=31"
+CALLER = number("+33639980001")
+
+
+def talking(line: Line) -> tuple[Caller, Phone]:
+    """A caller in a conversation with l1."""
+    line.heartbeat()
+    phone = line.listener("l1")
+    caller = line.caller(CALLER)
+    line.ami.joined("connecting national")
+    until(lambda: phone.talks, "the conversation is up")
+    time.sleep(1.0)  # a conversation that was one
+    return caller, phone
+
+
+def waiting(line: Line, ears: Handset | None = None) -> Caller:
+    """A caller in the queue; nobody is there."""
+    line.heartbeat()
+    caller = line.caller(CALLER, audio=ears or Handset(), stay=300)
+    line.ami.step("queued")
+    line.ami.event("QueueCallerJoin")
+    return caller
+
+
+# --- a shape, played and recorded -----------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +111,7 @@ async def recorded(line: Line, path: Path | None) -> AsyncIterator[Reader]:
         provision_username="provision",
         provision_secret=secrets["provision"],
     )
-    reader = Reader(PbxLink(config, Timing(retry_first=AWAY), record=path))
+    reader = Reader(PbxLink(config, Timing(retry_first=AWAY, refused_again=AWAY), record=path))
     try:
         yield reader
     finally:

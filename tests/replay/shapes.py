@@ -1,6 +1,7 @@
 """The call shapes that are kept as recordings: what can become of a caller on the shipped dialplan.
 
-Those that leave the shipped dialplan (transfers, conferences, Local channels) are in tests/support/shapes.py.
+Those of an overflow are in overflow_shapes.py; those that leave the shipped dialplan (transfers, conferences, Local
+channels) in tests/support/shapes.py.
 """
 
 from __future__ import annotations
@@ -8,53 +9,59 @@ from __future__ import annotations
 import functools
 import time
 from collections.abc import Callable
-from typing import Any
 
-from tests.asterisk.line import CENTRE_NUMBER, PASSWORD, Line
-from tests.replay.scene import Scene, Shape
+from pbx.facts import PbxRefused
+from tests.asterisk.line import PASSWORD, Line
+from tests.replay import overflow_shapes
+from tests.replay.scene import CALLER, CRASH, END, Scene, Shape, talking, waiting
 from tests.support import shapes
-from tests.support.keypad import Handset
-from tests.support.sipp import ANONYMOUS, Caller, Phone, hidden, number
+from tests.support.sipp import ANONYMOUS, HOST, NONSENSE, Caller, Sipp, hidden, number
 from tests.support.wait import until
-
-CRASH = "Q.850;cause=44"
-END = "Q.850;cause=31"
-CALLER = number("+33639980001")
-
-
-def _talk(line: Line) -> tuple[Caller, Phone]:
-    line.heartbeat()
-    phone = line.listener("l1")
-    caller = line.caller(CALLER)
-    line.ami.step("connecting national")
-    until(lambda: phone.talks, "the conversation is up")
-    time.sleep(1.0)  # a conversation that was one
-    return caller, phone
-
-
-def _waiting(line: Line, ears: Handset | None = None) -> Caller:
-    line.heartbeat()
-    caller = line.caller(CALLER, audio=ears or Handset())
-    line.ami.step("queued")
-    line.ami.event("QueueCallerJoin")
-    return caller
-
 
 # --- answered -----------------------------------------------------------------------------------------------------
 
 
 def ended_by_the_caller(scene: Scene) -> None:
     """A listener answers; the caller hangs up."""
-    caller, _ = _talk(scene.line)
+    caller, _ = talking(scene.line)
     caller.leave()
     scene.line.ami.step("ended")
 
 
 def ended_by_the_listener(scene: Scene) -> None:
     """A listener answers, and ends the conversation."""
-    _, phone = _talk(scene.line)
+    _, phone = talking(scene.line)
     phone.hang_up(END)
     scene.line.ami.step("ended")
+
+
+def held_for_a_while(scene: Scene) -> None:
+    """A listener answers, holds the caller for two seconds, talks on, and ends the conversation."""
+    line = scene.line
+    line.heartbeat()
+    phone = line.listener("l1", scenario="holds")
+    line.caller(CALLER)
+    line.ami.joined("connecting national")
+    until(lambda: len(phone.all_seen("ACK", ours=True)) == 2, "the caller was held, and is no more")
+    line.ami.event("Unhold")
+    phone.hang_up(END)
+    line.ami.step("ended listener")
+
+
+def caller_holds(scene: Scene) -> None:
+    """A listener answers; the caller's own telephone puts the line on hold for two seconds; then they leave."""
+    line = scene.line
+    line.heartbeat()
+    phone = line.listener("l1")
+    values = {"FROM": CALLER.sender, "MEDIA_PORT": "9"}
+    with Sipp("caller-holds", values, line.folder, ["-s", "3133", "-m", "1", f"{HOST}:{line.port}"]) as caller:
+        line.ami.joined("connecting national")
+        until(lambda: phone.talks, "the conversation is up")
+        call = until(lambda: caller.seen("INVITE", status=200), "the line answers the caller").call
+        caller.tell(call)
+        line.ami.event("Unhold")
+        caller.tell(call)
+        line.ami.step("ended caller")
 
 
 def rings_in_vain_then_the_next(scene: Scene) -> None:
@@ -81,6 +88,26 @@ def withheld_number(scene: Scene) -> None:
     line.ami.step("ended")
 
 
+def no_number(scene: Scene) -> None:
+    """A caller of whom the carrier tells no number is answered like everybody."""
+    line = scene.line
+    line.heartbeat()
+    line.listener("l1")
+    caller = line.caller(NONSENSE)
+    line.ami.joined("connecting")
+    caller.leave()
+    line.ami.step("ended")
+
+
+def cut_by_the_pbx(scene: Scene) -> None:
+    """What must never happen: somebody at Asterisk's console ends the caller's channel in the conversation."""
+    line = scene.line
+    talking(line)
+    own = line.channel(line.ami.step("entered").call)
+    line.pbx.console(f"channel request hangup {own}")
+    line.ami.step("ended system")
+
+
 # --- the caller leaves first --------------------------------------------------------------------------------------
 
 
@@ -97,7 +124,7 @@ def leaves_in_the_welcome(scene: Scene) -> None:
 
 def leaves_while_waiting(scene: Scene) -> None:
     """Nobody is free; the caller hangs up."""
-    caller = _waiting(scene.line)
+    caller = waiting(scene.line)
     caller.leave()
     scene.line.ami.step("ended")
 
@@ -115,7 +142,7 @@ def leaves_while_a_phone_rings(scene: Scene) -> None:
 
 def leaves_during_the_grace(scene: Scene) -> None:
     """The listener is lost; the caller hangs up before they are back."""
-    caller, phone = _talk(scene.line)
+    caller, phone = talking(scene.line)
     phone.register(scene.line.port, "l1", PASSWORD, expires=0)
     phone.hang_up(CRASH)
     scene.line.ami.step("listener-lost")
@@ -123,14 +150,39 @@ def leaves_during_the_grace(scene: Scene) -> None:
     scene.line.ami.step("ended")
 
 
-def closed_hours(scene: Scene) -> None:
-    """The line is closed, and the caller is told so."""
-    line = scene.line
+def _close(line: Line) -> None:
     hours = line.pbx.layout.generated / "hours.conf"
     hours.write_text("[hours]\nexten => s,1,Set(OPEN=0)\n same => n,Return()\n")
     line.pbx.console("dialplan reload")
+
+
+def closed_hours(scene: Scene) -> None:
+    """The line is closed, and the caller is told so."""
+    line = scene.line
+    _close(line)
     line.caller(CALLER)
     line.ami.step("ended closed closed")
+
+
+def leaves_during_the_notice(scene: Scene) -> None:
+    """The line is closed; the caller hangs up while they are told so."""
+    line = scene.line
+    _close(line)
+    caller = line.caller(CALLER)
+    line.ami.step("closed")
+    caller.leave()
+    line.ami.step("ended caller closed")
+
+
+def line_full(scene: Scene) -> None:
+    """There are no audio ports for a second caller, who hears the busy tone; theirs is no call."""
+    line = scene.line
+    first = waiting(line)
+    second = line.caller(number("+33639980002"))
+    until(lambda: second.seen("INVITE", status=486), "the busy tone")
+    line.ami.event("UserEvent", UserEvent="CallRefused")
+    first.leave()
+    line.ami.step("ended")
 
 
 # --- a listener is lost -------------------------------------------------------------------------------------------
@@ -138,7 +190,7 @@ def closed_hours(scene: Scene) -> None:
 
 def listener_lost_and_back(scene: Scene) -> None:
     """The listener's leg is lost; the same listener has the caller back within the grace."""
-    caller, phone = _talk(scene.line)
+    caller, phone = talking(scene.line)
     phone.hang_up(CRASH)
     scene.line.ami.step("listener-lost")
     scene.line.ami.step("connecting return")
@@ -150,7 +202,7 @@ def listener_lost_and_back(scene: Scene) -> None:
 def listener_lost_then_the_next(scene: Scene) -> None:
     """The listener stays away; after the grace the caller is first in the queue and another answers."""
     line = scene.line
-    caller, phone = _talk(line)
+    caller, phone = talking(line)
     phone.register(line.port, "l1", PASSWORD, expires=0)
     phone.hang_up(CRASH)
     line.ami.step("queued", nth=2, timeout=20)
@@ -160,95 +212,57 @@ def listener_lost_then_the_next(scene: Scene) -> None:
     line.ami.step("ended")
 
 
-# --- overflow -----------------------------------------------------------------------------------------------------
+def _rung_again(line: Line) -> Caller:
+    """The listener is lost; their phone is there again, and rings."""
+    caller, phone = talking(line)
+    phone.hang_up(CRASH)
+    line.ami.step("listener-lost")
+    again = line.phone("l1", ring=60.0)  # in the place of the one that was lost
+    until(lambda: again.rung, "the phone rings")
+    return caller
 
 
-def _routes(line: Line) -> None:
-    line.ami.put("department", "38", "centre-38")
-    line.ami.put("centre", "centre-38/telephone", CENTRE_NUMBER)
+def listener_lost_and_rung_in_vain(scene: Scene) -> None:
+    """The listener is lost; their phone rings again for the caller, unanswered, until the grace is over."""
+    caller = _rung_again(scene.line)
+    scene.line.ami.step("queued", nth=2, timeout=30)
+    caller.leave()
+    scene.line.ami.step("ended")
 
 
-def department_keyed_and_the_centres_queue(scene: Scene) -> None:
-    """The service takes the caller out of the queue; they key their department, whose centre answers on this PBX."""
-    line, ears = scene.line, Handset()
-    _routes(line)
-    line.ami.put("centre", "centre-38/queue", "centre-38")
-    phone = line.listener("l4", queue="centre-38")
-    _waiting(line, ears)
-    line.withdraw("ask")
-    until(lambda: ears.heard_at(line.sound("ask-department"), 0), "the question")
-    ears.press("38")
-    line.ami.step("connecting centre-38 PJSIP/l4", timeout=20)
-    until(lambda: phone.talks, "the centre talks")
-    time.sleep(1.0)
-    phone.hang_up(END)
-    line.ami.step("ended")
+def leaves_while_the_lost_listener_is_rung(scene: Scene) -> None:
+    """The listener is lost; their phone rings again for the caller, who hangs up."""
+    caller = _rung_again(scene.line)
+    caller.leave()
+    scene.line.ami.step("ended")
 
 
-def _centre_telephone(scene: Scene, refused: str, **habit: Any) -> None:
+def listener_lost_again_at_once(scene: Scene) -> None:
+    """The listener is lost, comes back and is lost again at once: no second grace, another listener answers."""
     line = scene.line
-    _routes(line)
-    line.centre(**habit)
-    caller = _waiting(line)
-    line.withdraw("centre:centre-38")
-    line.ami.step(f"centre-refused centre-38 {refused}", timeout=40)
+    caller, phone = talking(line)
+    phone.hang_up(CRASH)
+    line.ami.joined("connecting return")
+    phone.hang_up(CRASH)
+    line.ami.step("listener-lost", nth=2)
     line.ami.step("queued", nth=2)
+    line.listener("l2")
+    line.ami.joined("connecting national PJSIP/l2")
     caller.leave()
     line.ami.step("ended")
 
 
-def centre_telephone_answers(scene: Scene) -> None:
-    """A person at the centre's telephone presses 1, talks, and hangs up."""
-    line, person = scene.line, Handset()
-    _routes(line)
-    centre = line.centre(ring=0.5, audio=person)
-    _waiting(line)
-    line.withdraw("centre:centre-38")
-    until(lambda: person.heard_at(line.sound("centre-press-one"), 0), "the person hears what this is", 30)
-    person.press("1")
-    line.ami.step("connecting")
-    time.sleep(1.0)
-    centre.hang_up()
-    line.ami.step("ended")
-
-
-def centre_telephone_is_a_machine(scene: Scene) -> None:
-    """Something answers at the centre, nobody presses 1: the caller goes back to their rank."""
-    _centre_telephone(scene, "no-person")
-
-
-def centre_telephone_busy(scene: Scene) -> None:
-    """The centre's telephone is busy: the caller goes back to their rank."""
-    _centre_telephone(scene, "busy", status="486 Busy Here")
-
-
-def centre_telephone_not_answered(scene: Scene) -> None:
-    """Nobody answers at the centre: the caller goes back to their rank."""
-    _centre_telephone(scene, "no-answer", ring=60.0)
-
-
-def centre_declined(scene: Scene) -> None:
-    """The caller presses a key during the offer, and stays in the national queue."""
-    line, ears = scene.line, Handset()
-    _routes(line)
-    caller = _waiting(line, ears)
-    line.withdraw("centre:centre-38")
-    until(lambda: ears.heard_at(line.sound("centre-offer"), 0), "the offer")
-    ears.press("5")
-    line.ami.step("queued", nth=2, timeout=20)
-    caller.leave()
-    line.ami.step("ended")
-
-
-def overflow_by_the_pbx(scene: Scene) -> None:
-    """The service is away: the PBX itself offers a centre, the caller keys nothing and keeps their place."""
+def listener_lost_a_second_time(scene: Scene) -> None:
+    """The listener is lost, comes back, talks for a while and is lost again: the grace begins anew."""
     line = scene.line
-    _routes(line)
-    caller = _waiting(line)
-    line.heartbeat(age=3600)
-    line.ami.step("overflow ask pbx", timeout=30)
-    line.ami.step("department -", timeout=40)
-    line.ami.step("queued", nth=2, timeout=20)
+    caller, phone = talking(line)
+    phone.hang_up(CRASH)
+    line.ami.joined("connecting return")
+    time.sleep(6.5)  # longer than a phone that answers and dies
+    phone.hang_up(CRASH)
+    line.ami.step("listener-lost", nth=2)
+    line.ami.joined("connecting return", nth=2)
+    time.sleep(1.0)
     caller.leave()
     line.ami.step("ended")
 
@@ -259,7 +273,7 @@ def overflow_by_the_pbx(scene: Scene) -> None:
 def reconnected_with_live_calls(scene: Scene) -> None:
     """The manager interface drops while one caller talks, one is being rung for and one waits; then all go on."""
     line = scene.line
-    first, _ = _talk(line)
+    first, _ = talking(line)
     ringing = line.listener("l2", ring=60.0)
     second = line.caller(number("+33639980002"))
     until(lambda: ringing.rung, "the second listener's phone rings")
@@ -275,7 +289,7 @@ def reconnected_with_live_calls(scene: Scene) -> None:
 def left_while_nobody_listened(scene: Scene) -> None:
     """The caller hangs up while the manager interface is away: the snapshot says that the call is gone."""
     line = scene.line
-    caller = _waiting(line)
+    caller = waiting(line)
     scene.drop()
     caller.leave()
     line.ami.step("ended")
@@ -285,12 +299,29 @@ def left_while_nobody_listened(scene: Scene) -> None:
 def pbx_killed(scene: Scene) -> None:
     """Asterisk dies under a conversation and a waiting caller, and is started again: both calls ended by a fault."""
     line = scene.line
-    _talk(line)
+    talking(line)
     line.caller(ANONYMOUS)
     line.ami.step("queued", nth=2)
     line.pbx.kill()
     line.pbx.start_again()
     scene.connected(2)
+
+
+def account_refused(scene: Scene) -> None:
+    """Asterisk refuses the service's account for a while; the conversation goes on and is found again."""
+    line = scene.line
+    caller, _ = talking(line)
+    accounts = line.pbx.layout.generated / "manager_secrets.conf"
+    right = accounts.read_text()
+    accounts.write_text(right.replace(line.pbx.secrets["service"], "another secret"))
+    line.pbx.console("manager reload")
+    scene.drop()
+    scene.told(PbxRefused)
+    accounts.write_text(right)
+    line.pbx.console("manager reload")
+    scene.connected(2)
+    caller.leave()
+    line.ami.step("ended")
 
 
 def _beyond(play: Callable[[Line], object]) -> Shape:
@@ -306,24 +337,29 @@ def _beyond(play: Callable[[Line], object]) -> Shape:
 SHAPES: tuple[Shape, ...] = (
     Shape("ended-by-the-caller", ended_by_the_caller),
     Shape("ended-by-the-listener", ended_by_the_listener),
+    Shape("held-for-a-while", held_for_a_while),
+    Shape("caller-holds", caller_holds),
     Shape("rings-in-vain-then-the-next", rings_in_vain_then_the_next),
     Shape("withheld-number", withheld_number),
+    Shape("no-number", no_number),
+    Shape("cut-by-the-pbx", cut_by_the_pbx),
     Shape("leaves-in-the-welcome", leaves_in_the_welcome, {"whole_prompts": True}),
     Shape("leaves-while-waiting", leaves_while_waiting),
     Shape("leaves-while-a-phone-rings", leaves_while_a_phone_rings),
     Shape("leaves-during-the-grace", leaves_during_the_grace),
     Shape("closed-hours", closed_hours),
+    Shape("leaves-during-the-notice", leaves_during_the_notice, {"whole_prompts": True}),
+    Shape("line-full", line_full, {"audio_ports": 4}),
     Shape("listener-lost-and-back", listener_lost_and_back),
     Shape("listener-lost-then-the-next", listener_lost_then_the_next),
-    Shape("department-keyed-and-the-centres-queue", department_keyed_and_the_centres_queue),
-    Shape("centre-telephone-answers", centre_telephone_answers),
-    Shape("centre-telephone-is-a-machine", centre_telephone_is_a_machine),
-    Shape("centre-telephone-busy", centre_telephone_busy),
-    Shape("centre-telephone-not-answered", centre_telephone_not_answered),
-    Shape("centre-declined", centre_declined),
-    Shape("overflow-by-the-pbx", overflow_by_the_pbx),
+    Shape("listener-lost-and-rung-in-vain", listener_lost_and_rung_in_vain),
+    Shape("leaves-while-the-lost-listener-is-rung", leaves_while_the_lost_listener_is_rung),
+    Shape("listener-lost-again-at-once", listener_lost_again_at_once),
+    Shape("listener-lost-a-second-time", listener_lost_a_second_time),
+    *overflow_shapes.SHAPES,
     Shape("reconnected-with-live-calls", reconnected_with_live_calls),
     Shape("left-while-nobody-listened", left_while_nobody_listened),
+    Shape("account-refused", account_refused),
     Shape("pbx-killed", pbx_killed),
     *(_beyond(play) for play in shapes.SHAPES),
 )

@@ -18,8 +18,11 @@ _IF_ANY: Final = {"ringing"}
 _MOMENTS: Final = re.compile(r" (?:arrived|device)=\S+")
 
 
-def table(facts: Iterable[Fact], title: str = "") -> str:
-    """One line each: seconds, `call 2 #3` where it is about a call, the fact's name, its words."""
+def table(facts: Iterable[Fact], title: str = "", refused: int = 0) -> str:
+    """One line each: seconds, `call 2 #3` where it is about a call, the fact's name, its words.
+
+    `refused`: callers who heard the busy tone, who are no call and of whom no fact tells; in a last line.
+    """
     facts = list(facts)
     start = facts[0].at if facts else 0.0
     calls: dict[str, int] = {}
@@ -29,6 +32,8 @@ def table(facts: Iterable[Fact], title: str = "") -> str:
         if isinstance(fact, CallFact):
             about = f"call {calls.setdefault(fact.call_id, len(calls) + 1)} #{fact.ordinal}"
         lines.append(f"{fact.at - start:8.3f}  {about:<11} {type(fact).__name__:<17} {_words(fact)}".rstrip())
+    if refused:
+        lines.append(f"# heard the busy tone, and were no call: {refused}")
     return "\n".join(lines) + "\n"
 
 

@@ -118,6 +118,35 @@ async def test_a_recorded_run_with_a_reconnection_and_a_dead_pbx_replays_fact_fo
     assert not [mark for mark in (*secrets.values(), "39980001") if mark.encode() in file.read_bytes()]
 
 
+async def test_a_snapshot_taken_while_the_guard_runs_records_no_number_and_no_name(line: Line, tmp_path: Path) -> None:
+    aside = asyncio.to_thread
+    file, callers = tmp_path / "run.ami", ("+33639980001", "0639980002")
+    # the line that takes up the number, as long as a caller waits; in the shipped guard it is over within a millisecond
+    taking_up = "national,,${FILTER(0-9+,${CALLERID(num)})}"
+    await aside(
+        line.ami.ask,
+        "DialplanExtensionAdd",
+        Context="guard",
+        Extension="s",
+        Priority="12",
+        Application="Queue",
+        ApplicationData=taking_up,
+        Replace="yes",
+    )
+    for caller in callers:
+        await aside(line.caller, number(caller, "Zoe Exemple"))
+        await aside(line.ami.event, "QueueCallerJoin", CallerIDNum=caller)
+    async with recorded(line, file) as reader:
+        await reader.connected()
+    written = file.read_bytes()
+    for listed in (b"Event: Status\r\n", b"Event: QueueEntry\r\n", b"\r\nData: x\r\n", b"\r\nCallerIDNum: x\r\n"):
+        assert written.count(listed) >= len(callers), listed
+    assert not [mark for mark in (b"63998000", b"Zoe", b"Exemple") if mark in written]
+    told, sessions = await replayed(file)
+    assert [without_time(fact) for fact in told] == [without_time(fact) for fact in reader.facts]
+    assert sessions.counts.odd == []
+
+
 async def test_an_account_that_hears_everything_records_the_same_calls(line: Line, tmp_path: Path) -> None:
     aside = asyncio.to_thread
     file = tmp_path / "all.ami"

@@ -9,8 +9,8 @@ import pytest
 
 from pbx.facts import CallFact
 from tests.asterisk.line import CALLER_KEY, PASSWORD
-from tests.replay.record import RECORDINGS, facts_of
-from tests.replay.scene import play
+from tests.replay.record import RECORDINGS, facts_of, told_by
+from tests.replay.scene import Shape, play
 from tests.replay.scrub import leaks, scrub
 from tests.replay.shapes import SHAPES
 from tests.replay.table import table, untimed
@@ -23,11 +23,17 @@ def test_every_shape_is_recorded_and_nothing_else() -> None:
     assert {path.stem for path in RECORDINGS.glob("*.facts")} == {shape.name for shape in SHAPES}
 
 
+@pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.name)
+def test_a_table_begins_with_what_happens_in_its_shape(shape: Shape) -> None:
+    assert (RECORDINGS / f"{shape.name}.facts").read_text().startswith(f"# {shape.says}\n")
+
+
 @pytest.mark.parametrize("path", RECORDED, ids=lambda path: path.stem)
 async def test_a_recorded_shape_tells_its_facts(path: Path) -> None:
     expected = path.with_suffix(".facts").read_text()
     title = expected.partition("\n")[0].removeprefix("# ")
-    assert table(await facts_of(path), title) == expected
+    facts, refused = await told_by(path)
+    assert table(facts, title, refused) == expected
 
 
 @pytest.mark.parametrize("path", RECORDED, ids=lambda path: path.stem)

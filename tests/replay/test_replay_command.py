@@ -220,6 +220,33 @@ def test_a_moment_that_cannot_be_one_costs_its_frame_or_line(tmp_path: Path, mom
     assert f"At byte {journal.read_text().index(chr(10)) + 1}: " in told(journal)
 
 
+HOSTILE = {
+    "clears the screen": ("\x1b[2J\x1b]0;owned\x07", r"\x1b[2J\x1b]0;owned\x07"),
+    "is C1": ("\x7f\x9b31m", r"\x7f\x9b31m"),
+    "turns the writing": ("\u202eli\u2066", r"\u202eli\u2066"),
+    "is markup": ("[red]", "[red]"),
+}
+
+
+@pytest.mark.parametrize(("sent", "shown"), HOSTILE.values(), ids=HOSTILE)
+def test_what_a_frame_names_is_shown_and_never_obeyed(tmp_path: Path, sent: str, shown: str) -> None:
+    hostile = tmp_path / "hostile.ami"
+    hostile.write_bytes(LOST.read_bytes().replace(b"Detail: national", f"Detail: nat{sent}".encode()))
+    for arguments in (["--state"], ["--flat"], ["--call", FIRST]):
+        text = told(hostile, *arguments)
+        assert f"The caller waits in the queue nat{shown}." in text
+        assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e\u2066]", text)
+
+
+def test_a_line_end_within_a_name_makes_no_line(tmp_path: Path) -> None:
+    forged = tmp_path / "forged.ami"
+    forged.write_bytes(
+        LOST.read_bytes().replace(b"PausedReason: wrap-up", b"PausedReason: wrap-up\nAll of it is well.")
+    )
+    assert r"paused (wrap-up\nAll of it is well.)" in told(forged)
+    assert "\nAll of it is well" not in told(forged) + told(forged, "--flat")
+
+
 # --- the PBX's journal, and a line that runs --------------------------------------------------------------------------
 
 

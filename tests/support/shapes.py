@@ -152,12 +152,12 @@ def attended_transfer(line: Line, at: At = silent) -> Played:
 
 
 def local_member(line: Line, at: At = silent) -> Played:
-    """The member is a Local channel, which Asterisk takes out of the way."""
+    """The member is a Local channel, which Asterisk takes out of the way; no queue of ours has one (pbx/loaded.py)."""
     return _local(line, at, "local_member", "Local/l2@shapes", legs=2)
 
 
 def local_member_that_stays(line: Line, at: At = silent) -> Played:
-    """The member is a Local channel that stays between caller and phone."""
+    """The member is a Local channel that stays between caller and phone; no queue of ours has one (pbx/loaded.py)."""
     return _local(line, at, "local_member_that_stays", "Local/l2@shapes/n", legs=4)
 
 

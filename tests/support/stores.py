@@ -9,12 +9,15 @@ import asyncio
 import itertools
 import shutil
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
 from service.keys import Keyring
 from service.store.engine import Store
+from service.store.tables import metadata
 from tests.support.postgres import Postgres, running_postgres
 
 __all__ = ["keyring", "postgres", "postgres_template", "sqlite_store", "sqlite_template", "store", "store_url"]
@@ -27,6 +30,20 @@ async def _upgrade(url: str) -> None:
     store = Store(url)
     await store.upgrade()
     await store.close()
+
+
+@asynccontextmanager
+async def held(store: Store) -> AsyncIterator[None]:
+    """Another process holds the whole database while the block lasts: it can be read, and nobody else can write."""
+    tables = ", ".join(sorted(metadata().tables))
+    hold = "SELECT 1" if store.dialect == "sqlite" else f"LOCK TABLE {tables} IN EXCLUSIVE MODE"
+    other = Store(store.url)
+    try:
+        async with other.transaction() as session:
+            await session.execute(text(hold))
+            yield
+    finally:
+        await other.close()
 
 
 @pytest.fixture

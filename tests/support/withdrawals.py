@@ -112,13 +112,13 @@ class Race:
         for user in self.refusing:
             self.line.sign_in(user)
 
-    async def run(self, count: int) -> None:
-        """`count` callers, and more until `Outcomes.enough`, within bounds."""
+    async def run(self, count: int, *, near: int) -> None:
+        """`count` callers, and more until that were `near` enough (`Outcomes.enough`), within bounds."""
         self.overflows_first = max(1, self.lanes // 4, count // 20)
         await self._round(count)
         for _ in range(MORE_ROUNDS):
             found = await asyncio.to_thread(seen, self)  # beside the link, which must not fall silent
-            if outcomes_of(self, found).enough(count):
+            if outcomes_of(self, found).enough(near):
                 return
             _, before = self._rounds[-1]
             self.lead -= outcomes_of(self, found, after=before).out_by
@@ -312,9 +312,9 @@ class Outcomes:
     connected: int  #: Asterisk had taken the withdrawal at the answer, and connected the two all the same
     too_late: int  #: the two were connected already
 
-    def enough(self, count: int) -> bool:
-        """So many withdrawals met an answer, now just before it and now just after, that it was put to the proof."""
-        return self.near >= count // 2 and min(self.connected, self.too_late) >= count // 10
+    def enough(self, near: int) -> bool:
+        """So many withdrawals met an answer, now just before it and now just after: it was put to the proof."""
+        return self.near >= near and min(self.connected, self.too_late) >= near // 5
 
 
 def outcomes_of(race: Race, found: Mapping[str, Seen], *, after: int = 0) -> Outcomes:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pbx.channels import interface_of
 from pbx.events import BridgeEntered, BridgeLeft, CallStep, Event, LegGone, RingBegan
 from tests.unit.pbx.line_legs import Leg, Variables
+from tests.unit.pbx.line_words import LEAVES, MOVED
 
 #: seconds from one thing to the next
 TICK = 0.25
@@ -35,6 +36,7 @@ class Call:
     other: Leg | None = None  #: the leg that rings, talks, or was dialled
     place: str = "entry"  #: the context in which the caller's channel is
     deliberate: bool = False  #: the person's leg ended on purpose
+    moves: int = 0  #: from one bridge to another
     caller_alive: bool = True
 
     # --- what Asterisk says -----------------------------------------------------------------------------------------
@@ -106,7 +108,7 @@ class Call:
     def choices(self) -> Iterator[Choice]:
         yield from _WAYS[self.place](self)
         if self.place != "leaving":
-            yield "the caller leaves", lambda: self._end("caller")
+            yield LEAVES, lambda: self._end("caller")
 
     def enter(self) -> None:
         self.step("entered", f"none {self.line.number} {self.arrived}")
@@ -164,17 +166,35 @@ class Call:
 
     def _enter_bridge(self, leg: Leg) -> None:
         assert self.other is not None
-        self._bridge(leg, f"b-{self.call_id}-{self.var.step}")
+        self._bridge(leg, self._newest)
         if self.caller.bridged and self.other.bridged:
             self.place = "talking"
 
+    @property
+    def _newest(self) -> str:
+        return f"b-{self.call_id}-{self.var.step}{'+' * self.moves}"
+
     def talking(self) -> Iterator[Choice]:
+        """Where conversations are joined, one bridge is merged into another: each leg is moved, either one first."""
         assert self.other is not None
         leg = self.other
+        behind = next((each for each in (self.caller, leg) if each.bridge != self._newest), None)
+        if behind is not None:
+            yield MOVED, lambda: self._move(behind)
+            return
+        for first in (self.caller, leg) if self.line.merges else ():
+            yield MOVED, lambda first=first: self._move(first, further=1)  # type: ignore[misc]
         yield "the person ends it", lambda: self._person_gone(leg, deliberate=True)
         yield "the person's leg is lost", lambda: self._person_gone(leg, deliberate=False)
 
+    def _move(self, leg: Leg, further: int = 0) -> None:
+        """In one go: Asterisk points the channel straight at the new bridge, so no list finds it in none."""
+        self._leave(leg)
+        self.moves += further
+        self._bridge(leg, self._newest)
+
     def _person_gone(self, leg: Leg, *, deliberate: bool) -> None:
+        self.line.tick(self.line.lasts)
         self._gone(leg, 16 if deliberate else 44)
         self.deliberate, self.place = deliberate, "after"
 
@@ -278,6 +298,7 @@ class Call:
 
     def _end(self, by: str) -> None:
         """The hangup handler speaks, then the channels go; which of the two is first is open."""
+        self.line.tick(self.line.lasts)
         self._leave(self.caller)
         self.step("ended", f"{by} {self.var.stage}")
         self.place = "leaving"
@@ -300,38 +321,32 @@ class Call:
 
 
 _WAYS: dict[str, Callable[[Call], Iterator[Choice]]] = {
-    "entry": Call.entry,
-    "closed": Call.closed,
-    "waiting": Call.waiting,
-    "connecting": Call.connecting,
-    "talking": Call.talking,
-    "after": Call.after,
-    "back": Call.back,
-    "lost": Call.lost,
-    "ask": Call.ask,
-    "offer": Call.offer,
-    "route": Call.route,
-    "centre": Call.centre,
-    "telephone": Call.telephone,
-    "leaving": Call.leaving,
-}
+    way.__name__: way
+    for way in (
+        Call.entry, Call.closed, Call.waiting, Call.connecting, Call.talking, Call.after, Call.back, Call.lost,
+        Call.ask, Call.offer, Call.route, Call.centre, Call.telephone, Call.leaving,
+    )
+}  # fmt: skip
 
 
 @dataclass
 class Line:
     """Asterisk with its calls. `heard`: told of every event, with the channel on which it came.
 
-    `midway`: told of a call in the middle of a step, when a list may be made.
+    `midway`: told of a call in the middle of a step, when a list may be made. `merges`: bridges are joined into others.
+    `lasts`: seconds that a conversation has lasted at least when it ends.
     """
 
     heard: Callable[[str, Event], None]
     midway: Callable[[Call], None] = lambda _call: None
+    merges: bool = False
+    lasts: float = 0.0
     number: str = "+33199003133"
     clock: float = 1_000_000.0
     started: int = 1
     calls: dict[str, Call] = field(default_factory=dict)
     journal: list[Event] = field(default_factory=list)
-    _serial: int = 0
+    serial: int = 0
     _entered: int = 0
 
     def tick(self, seconds: float = TICK) -> float:
@@ -344,8 +359,8 @@ class Line:
         self.heard(uniqueid, event)
 
     def new_leg(self, name: str) -> Leg:
-        leg = Leg(f"PJSIP/{name}-{self._serial:08x}", f"pbx1-{self.started}.{self._serial}")
-        self._serial += 1
+        leg = Leg(f"PJSIP/{name}-{self.serial:08x}", f"pbx1-{self.started}.{self.serial}")
+        self.serial += 1
         return leg
 
     def endpoint(self, leg: Leg) -> str:
@@ -373,5 +388,5 @@ class Line:
         """kill -9: nothing is said of any call any more."""
         self.calls.clear()
         self.started += 1
-        self._serial = 0
+        self.serial = 0
         self.tick(5.0)

@@ -164,6 +164,53 @@ def test_when_the_pbx_died_its_calls_ended_by_fault_once() -> None:
     assert [type(fact) for fact in snapshot(state, started="two")] == [PbxConnected]
 
 
+def test_a_call_of_a_pbx_that_died_ended_when_the_pbx_was_last_heard_and_not_when_it_was_back() -> None:
+    state = PbxState("pbx1")
+    snapshot(state, at=500.0)
+    follow(waiting(Wire()), state)
+    state.apply(SessionLost(at=2000.0, reason="no-answer"))
+    state.apply(SessionLost(at=3000.0, reason="timeout"))  # tried again in vain
+    ended, _connected = snapshot(state, at=90_000.0, started="two")
+    assert isinstance(ended, CallEnded)
+    assert ended.at == 2000.0
+
+
+def test_a_call_of_a_pbx_that_died_in_a_later_session_lived_through_the_gap_before() -> None:
+    state = PbxState("pbx1")
+    snapshot(state, at=500.0)
+    follow(waiting(Wire()), state)
+    state.apply(SessionLost(at=2000.0, reason="no-answer"))
+    snapshot(state, listed(), at=2100.0)
+    state.apply(SessionLost(at=4000.0, reason="no-answer"))
+    ended, _connected = snapshot(state, at=90_000.0, started="two")
+    assert isinstance(ended, CallEnded)
+    assert ended.at == 4000.0
+
+
+def test_a_call_does_not_end_before_it_was_last_heard_of() -> None:
+    state = PbxState("pbx1")
+    snapshot(state, at=500.0)
+    wire = waiting(Wire())
+    follow(wire, state)
+    state.apply(SessionLost(at=wire.at - 3.0, reason="no-answer"))  # our guess of its clock was behind
+    ended, _connected = snapshot(state, at=90_000.0, started="two")
+    assert isinstance(ended, CallEnded)
+    assert wire.at - 3.0 < ended.at <= wire.at
+
+
+def test_a_call_that_ended_unseen_is_named_though_the_session_that_saw_it_missing_was_lost_at_once() -> None:
+    state = PbxState("pbx1")
+    snapshot(state)
+    follow(waiting(Wire()), state)
+    state.apply(SessionLost(at=2000.0, reason="no-answer"))
+    state.apply(SessionBegan(at=2001.0, started="one", version=""))
+    state.apply(LegsListed(at=2001.0, legs=()))
+    state.apply(SessionLost(at=2002.0, reason="no-answer"))
+    (connected,) = snapshot(state)
+    assert isinstance(connected, PbxConnected)
+    assert connected.gone == frozenset({CALL})
+
+
 def test_a_restart_is_told_though_the_first_session_after_it_was_lost_before_its_snapshot() -> None:
     state = PbxState("pbx1")
     snapshot(state)

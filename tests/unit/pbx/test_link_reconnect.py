@@ -69,6 +69,24 @@ async def test_a_pbx_that_resets_every_connection_is_tried_at_growing_intervals(
             assert reader.count(PbxLost) == 1
 
 
+async def test_a_pbx_that_takes_the_login_and_then_drops_is_tried_at_growing_intervals() -> None:
+    came: list[float] = []
+
+    def dropped(connection: Connection, _action: dict[str, str]) -> None:
+        came.append(time.monotonic())
+        connection.drop()
+
+    async with AmiServer() as server:
+        server.handlers["CoreStatus"] = dropped
+        async with linked(server) as reader:
+            await server.until(lambda: len(came) >= 5)
+            for failures, (before, after) in enumerate(itertools.pairwise(came), 1):
+                assert after - before >= backoff(failures, QUICK, lambda: 0.0) - 0.01
+            del server.handlers["CoreStatus"]
+            await reader.connected()
+            assert reader.count(PbxLost) == 1
+
+
 class Ended(PbxProtocol):
     """Over before the login can be sent: what came first was no manager interface's greeting."""
 

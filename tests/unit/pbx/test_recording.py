@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import re
 import stat
 from pathlib import Path
 
@@ -90,6 +91,79 @@ def test_a_number_or_a_name_that_slips_onto_the_socket_is_not_written(tmp_path: 
     assert (tmp_path / "x.ami").read_bytes() == (
         BANNER + hidden * 2 + status.format(call, "<unknown>").encode() + b"Event: Status\r\nCallerIDNum: x"
     )
+
+
+@pytest.mark.parametrize(
+    ("header", "hidden"),
+    [
+        ("Data: DIGITS=+33639980002", "Data: x"),  # dialplan/guard.conf takes up the number
+        ("Data: 12345", "Data: x"),
+        ("ApplicationData: PJSIP/0639980002@trunk,30", "ApplicationData: x"),
+        ("AppData: 60", "AppData: x"),
+        ("Data: ", "Data: "),
+        ("CallerIDNum: jean.dupont", "CallerIDNum: x"),
+        ("CallerIDNum: 639980002", "CallerIDNum: x"),
+        ("CallerIDNum: 3133 0639980002", "CallerIDNum: x"),
+        ("CallerIDNum: 3133", "CallerIDNum: 3133"),
+        ("CallerIDNum: ", "CallerIDNum: "),
+        ("CallerIDName: unknown Dupont", "CallerIDName: x"),
+        ("CallerIDName: <unknown> Dupont", "CallerIDName: x"),
+        ("CallerIDName: Jean\nDupont", "CallerIDName: x"),
+        ("ConnectedLineName: unknown", "ConnectedLineName: unknown"),
+        ("DestCallerIDNum: +3363", "DestCallerIDNum: x"),
+        ("UserEvent: CallerIDNum", "UserEvent: CallerIDNum"),
+        ("Variable: LINE=+33199003133", "Variable: LINE=+33199003133"),
+    ],
+)
+def test_of_a_number_or_a_name_only_what_the_guard_put_there_is_written(
+    tmp_path: Path, header: str, hidden: str
+) -> None:
+    frame = "Event: Status\r\n{}\r\nUniqueid: pbx1-1.1\r\n\r\n"
+    recording = Recording(tmp_path / "x.ami")
+    recording.took(BANNER + frame.format(header).encode() + queued(1))
+    recording.close()
+    assert (tmp_path / "x.ami").read_bytes() == BANNER + frame.format(hidden).encode() + queued(1)
+
+
+@pytest.mark.parametrize(
+    "cut", [b"CallerIDNum: +33639980003", b"CallerIDNum: 0639", b"CallerIDNum: 31333\r", b"Data: 06"]
+)
+async def test_a_number_in_which_a_session_broke_off_is_not_written_and_hides_no_next_session(
+    tmp_path: Path, cut: bytes
+) -> None:
+    file = tmp_path / "x.ami"
+    async with AmiServer() as server:
+        reader = Reader(link(server, file))
+        await reader.connected()
+        for connection in server.connections:
+            connection.write(b"Event: Status\r\n" + cut)
+        recording = reader.link._recording
+        assert recording is not None
+        await asyncio.to_thread(until, lambda: recording._tail.endswith(cut), "the number came as far as it did")
+        for connection in server.connections:
+            connection.drop()
+        await reader.connected(times=2)
+        await reader.close()
+    hidden = re.sub(rb": [^\r]+", b": x", cut)
+    assert b"Event: Status\r\n" + hidden + BANNER in file.read_bytes()
+    again, recorded = await facts_of(file)
+    assert [type(fact) for fact in again] == [type(fact) for fact in reader.facts]
+    assert recorded.counts.sessions == 2
+
+
+@pytest.mark.parametrize("size", [1000, 4093, 65536])
+async def test_a_frame_too_long_to_be_read_hides_a_number_wherever_it_is_cut(tmp_path: Path, size: int) -> None:
+    file = tmp_path / "x.ami"
+    headers = b"CallerIDNum: +33639980003\r\nCallerIDName: Dupont\r\n" * 15_000
+    data = BANNER + LOGIN + b"Event: Status\r\n" + headers + b"\r\n" + queued(1)
+    recording = Recording(file)
+    for begin in range(0, len(data), size):
+        recording.took(data[begin : begin + size])
+    recording.close()
+    assert not re.search(rb"[0-9]{3}|Dup|ont", file.read_bytes().replace(BANNER + LOGIN, b"").replace(queued(1), b""))
+    facts, recorded = await facts_of(file)
+    assert [type(fact) for fact in facts] == [CallQueued]
+    assert [odd.offset for odd in recorded.counts.odd] == [len(BANNER + LOGIN)]
 
 
 def test_a_list_of_the_other_login_never_stands_within_a_frame(tmp_path: Path) -> None:
