@@ -249,7 +249,7 @@ MORE = {
     ),
     "keys": (
         "A case has a key of its own, wrapped by a master key outside the database: who erases that key erases the "
-        "case in every backup."
+        "case from the database. A backup from before has it until the backup or its master key is destroyed."
     ),
     "pbx-happened": (
         "No loop, no clock and no file in here: time comes with the event. Any order between channels, duplicates and "

@@ -75,7 +75,7 @@ from service.store.key_watch import KeyWatch
 from service.store.secrets import load_caller_keys, open_keys
 from service.world import Person, Rules, World, live_calls
 
-#: every declared route of the service, also for `python -m service.http.openapi`
+#: every declared route of the service, also for `python -m service.cli.describe`
 ROUTE_TABLES: Final[Sequence[RouteTable]] = (
     account_routes.routes,
     case_routes.routes,

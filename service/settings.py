@@ -12,7 +12,7 @@ from contextlib import suppress
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
-from zoneinfo import available_timezones
+from zoneinfo import ZoneInfo
 
 from pydantic import (
     AfterValidator,
@@ -103,8 +103,10 @@ class Line(_Section):
     @field_validator("timezone")
     @classmethod
     def _timezone_exists(cls, name: str) -> str:
-        if name not in available_timezones():
-            raise ValueError(f"expected a time zone like Europe/Paris (found {name!r})")
+        try:
+            ZoneInfo(name)
+        except (LookupError, ValueError, OSError) as error:
+            raise ValueError(f"expected a time zone like Europe/Paris (found {name!r})") from error
         return name
 
 

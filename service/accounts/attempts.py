@@ -1,26 +1,31 @@
 """Limits on guessing: every attempt counts as failed before it is looked at, and is forgiven once it was right.
 
 Attempts of the same instant are counted one after the other, on both databases, so that none slips past the limit.
+To count is to write, and anybody may try: a doorway in memory lets no more in than leaves others the database.
 """
 
 from __future__ import annotations
 
+import asyncio
 import math
-from collections.abc import Collection
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from ipaddress import ip_network
 from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from service.accounts import queries
+from service.accounts import queries, sessions
 from service.accounts.model import FailedSignIn
 from service.audit import queries as audit
 from service.audit.model import Action
 from service.audit.use_cases import Act, append
 from service.errors import TooMany
 from service.http.options import parsed_address
+from service.http.throttle import Crowd, Throttle
 from service.keys import Keyring
+from service.store.engine import Store
 from service.store.sql import one_at_a_time
 
 #: Failed attempts are counted over this time…
@@ -38,6 +43,24 @@ LIMIT_KNOWN: Final = 6
 LIMIT_STRANGERS: Final = 18
 #: Refused attempts of an account that are put on the trail, at most, in the time above.
 NOTED_MOST: Final = 6
+#: Requests to sign in from one address, before anything is looked at. A house's people share theirs: thirty who come
+#: back within a minute, each with a wrong password first, then the right one, then a code, ask 90 times. Behind a proxy
+#: that the settings do not name a whole line has one: a hundred people. Five a second cost the database little.
+PER_MINUTE: Final = 300
+#: Sign-ins under way in this process. Each writes two or three times: notes wait behind a few of them, never behind all
+#: who ask. And attempts that were not looked at yet stay far below LIMIT_ADDRESS, so that a house's people who sign in
+#: at the same instant do not count as guesses of one another.
+AT_ONCE: Final = 8
+#: …and that wait for their turn: the rest of such a team. Each costs an argon2, two at a time: thirty at one instant
+#: have taken from 7 to 12 s on two cores that others kept busy, and a page waits 10. More would wait in vain.
+WAITING: Final = 32
+#: browsers from an address that asks too often, of which is looked whether they were signed in here before
+_LOOKED_AT: Final = 4
+_BUSY_SECONDS: Final = 5
+#: Whoever asks anew as soon as they were answered is refused late: their mere requests would leave no time for others'.
+LATE_SECONDS: Final = 3.0
+#: …but so many at most are held; the others are refused at once
+_HELD_MOST: Final = 2000
 _SITE_BITS: Final = 64
 _LOCK: Final = 5_170_533_134  # any number of our own
 
@@ -53,6 +76,49 @@ def counted_as(address: str) -> str:
     if parsed is None:
         return address
     return str(parsed) if parsed.version == 4 else str(ip_network((parsed, _SITE_BITS), strict=False))
+
+
+class Doorway:
+    """Before the store is asked: an address at a pace, few at once. Forgotten when the process ends: the store is not.
+
+    A browser that was signed in here has a pace of its own: no guesses of others at its address keep it out.
+    """
+
+    def __init__(self, late_seconds: float = LATE_SECONDS) -> None:
+        self._pace, self._crowd, self._looked_at = Throttle(), Crowd(AT_ONCE, WAITING), Crowd(_LOOKED_AT, 0)
+        self._late_seconds, self._held = late_seconds, 0
+
+    @asynccontextmanager
+    async def passed(self, store: Store, address: str, browser_had: str | None, now: float) -> AsyncIterator[None]:
+        """A sign-in is under way. `now`: monotonic seconds. TooMany `address-too-often`, `sign-in-too-often`."""
+        wait = self._wait(counted_as(address), now)
+        if wait > 0 and not await self._is_known(store, browser_had, now):
+            await self._late()
+            raise _address_full(wait)
+        if self._crowd.full:
+            await self._late()
+            raise _busy()
+        async with self._crowd.turn():
+            yield
+
+    async def _is_known(self, store: Store, browser_had: str | None, now: float) -> bool:
+        if browser_had is None or self._looked_at.full:
+            return False
+        async with self._looked_at.turn(), store.reading() as session:
+            known = await queries.session_of_any_token(session, sessions.hash_of(browser_had))
+        return known is not None and self._wait(known.id, now) == 0
+
+    async def _late(self) -> None:
+        if self._held >= _HELD_MOST:
+            return
+        self._held += 1
+        try:
+            await asyncio.sleep(self._late_seconds)
+        finally:
+            self._held -= 1
+
+    def _wait(self, whence: int | str, now: float) -> float:
+        return self._pace.wait(whence, "sign-in", PER_MINUTE, now)
 
 
 async def count(
@@ -129,8 +195,21 @@ def _let_pass(full: Collection[datetime | None], at: datetime, *, of_others: boo
     if not reached:
         return
     seconds = max(1, math.ceil((max(reached) + WINDOW - at).total_seconds()))
-    wait, details = f"wait {math.ceil(seconds / 60)} min", {"retry_after_seconds": seconds}
     if of_others:
-        raise TooMany("address-too-often", f"Too many attempts from this address: {wait}.", details=details)
-    message = f"Too many attempts: {wait}, or ask the administrator for a new password."
-    raise TooMany("sign-in-too-often", message, details=details)
+        raise _address_full(seconds)
+    message = f"Too many attempts: {_minutes(seconds)}, or ask the administrator for a new password."
+    raise TooMany("sign-in-too-often", message, details={"retry_after_seconds": seconds})
+
+
+def _address_full(seconds: float) -> TooMany:
+    message = f"Too many attempts from this address: {_minutes(seconds)}."
+    return TooMany("address-too-often", message, details={"retry_after_seconds": seconds})
+
+
+def _busy() -> TooMany:
+    message = "Very many sign in at this moment: try again in a few seconds."
+    return TooMany("sign-in-too-often", message, details={"retry_after_seconds": _BUSY_SECONDS})
+
+
+def _minutes(seconds: float) -> str:
+    return f"wait {math.ceil(seconds / 60)} min"

@@ -52,6 +52,7 @@ async def let_go(session: AsyncSession, account_id: int, at: datetime) -> list[A
 
 async def release(session: AsyncSession, keyring: Keyring, in_call: Collection[int], at: datetime) -> None:
     """What holds no contact any more ends. `in_call`: accounts on a call, whose contact may be on its way still."""
+    ended: list[tuple[Act, int | None]] = []
     for row in await queries.sessions_of_ended_accounts(session):
         held = await queries.held_contact(session, row, ended_after=at - KEPT_AFTER_CALL)
         if held is not None or row.account_id in in_call:
@@ -64,4 +65,6 @@ async def release(session: AsyncSession, keyring: Keyring, in_call: Collection[i
             continue
         by_them = last.released_at is not None
         act = Act(action=Action.SESSION_RELEASED, subject="contact", subject_id=last.contact_id)
-        await append(session, keyring, [act], account_id=row.account_id if by_them else None, at=at)
+        ended.append((act, row.account_id if by_them else None))
+    for act, by in ended:  # after all sessions: whoever holds one of them may be waiting for the trail's end
+        await append(session, keyring, [act], account_id=by, at=at)

@@ -9,13 +9,14 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from service.accounts.rights import Role
 from service.keys import Sealed
-from service.store.base import Base, CentreId, RowId, words
+from service.store.base import NUMBERED_ONCE, Base, CentreId, RowId, words
 
 
 class Account(Base):
     """Somebody who may sign in. Never deleted: records name who did what; `active` ends it."""
 
     __tablename__ = "accounts"
+    __table_args__ = NUMBERED_ONCE
 
     id: Mapped[RowId] = mapped_column(primary_key=True)
     username: Mapped[str] = mapped_column(String(64), unique=True)  #: folded to lower case
@@ -51,7 +52,7 @@ class SignedInSession(Base):
     """
 
     __tablename__ = "sessions"
-    __table_args__ = (Index(None, "account_id", "phone_asked_at"), Index(None, "previous_hash"))
+    __table_args__ = (Index(None, "account_id", "phone_asked_at"), Index(None, "previous_hash"), NUMBERED_ONCE)
 
     id: Mapped[RowId] = mapped_column(primary_key=True)
     token_hash: Mapped[str] = mapped_column(String(64), unique=True)
@@ -105,7 +106,7 @@ class FailedSignIn(Base):
     """A failed attempt (sign-in, code, own password), for the limit alone: keyed hashes, kept for minutes."""
 
     __tablename__ = "failed_sign_ins"
-    __table_args__ = (Index(None, "username_index", "at"), Index(None, "address_index", "at"))
+    __table_args__ = (Index(None, "username_index", "at"), Index(None, "address_index", "at"), NUMBERED_ONCE)
 
     id: Mapped[RowId] = mapped_column(primary_key=True)
     username_index: Mapped[str] = mapped_column(String(64))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from service.accounts import events, second_step, sessions, signing, use_cases
 from service.accounts.schemas import (
     CodeIn,
@@ -23,7 +25,7 @@ from service.accounts.viewer import Viewer
 from service.audit.model import Action
 from service.errors import Conflict, NotFound, TooMany, Unauthenticated, Unfit
 from service.http.cookie import clear_cookie, set_cookie, token_of
-from service.http.keys import CLIENTS, CLOCK, KEYRING, LEFT, OPTIONS, PUBLISH, STORE, SessionEnded
+from service.http.keys import CLIENTS, CLOCK, DOORWAY, KEYRING, LEFT, OPTIONS, PUBLISH, STORE, SessionEnded
 from service.http.routing import PUBLIC, SIGNED_IN, Reach, RouteTable, Visit
 
 routes = RouteTable("accounts")
@@ -52,17 +54,19 @@ async def sign_in(visit: Visit[SignInIn]) -> Me:
     """Sign in; the cookie that comes back is the session."""
     app, request = visit.app, visit.request
     address = app[CLIENTS].address(request.remote, request.headers.getall("X-Forwarded-For", []))
-    signed_in = await signing.sign_in(
-        app[STORE],
-        app[KEYRING],
-        username=visit.body.username,
-        password=visit.body.password,
-        code=visit.body.code,
-        address=address,
-        at=app[CLOCK](),
-        browser_had=token_of(request),
-        step_asked_of=app[OPTIONS].second_step_roles,
-    )
+    browser_had = token_of(request)
+    async with app[DOORWAY].passed(app[STORE], address, browser_had, time.monotonic()):
+        signed_in = await signing.sign_in(
+            app[STORE],
+            app[KEYRING],
+            username=visit.body.username,
+            password=visit.body.password,
+            code=visit.body.code,
+            address=address,
+            at=app[CLOCK](),
+            browser_had=browser_had,
+            step_asked_of=app[OPTIONS].second_step_roles,
+        )
     if signed_in.replaced is not None:
         app[PUBLISH](SessionEnded(session_id=signed_in.replaced))
     visit.on_response(lambda response: set_cookie(response, signed_in.token))

@@ -10,6 +10,7 @@ from pydantic import Field
 from service.accounts.pause_reasons import PAUSE_REASONS
 from service.accounts.rights import Role
 from service.accounts.viewer import Viewer
+from service.http.fields import Word
 from service.http.routing import Wire
 
 Locale = Literal["fr", "en"]
@@ -36,7 +37,7 @@ Password = Annotated[str, Field(min_length=1, max_length=500, repr=False)]
 class SignInIn(Wire):
     """Name and password; `code` of the second step, or a recovery code, where the account has one."""
 
-    username: Annotated[str, Field(min_length=1, max_length=120)]
+    username: Annotated[Word, Field(min_length=1, max_length=120)]
     password: Password
     code: Annotated[str | None, Field(min_length=1, max_length=40, repr=False)] = None
 

@@ -60,7 +60,7 @@ def _read_line(text: bytes, number: int, keyring: Keyring) -> Anchor:
         line = msgspec.json.decode(text, type=_Line)
     except msgspec.DecodeError:
         raise AnchorsDamaged(number) from None
-    if not hmac.compare_digest(line.mark, _mark(keyring, line.at, line.seq, line.hash)):
+    if not hmac.compare_digest(line.mark.encode(), _mark(keyring, line.at, line.seq, line.hash).encode()):
         raise AnchorsDamaged(number)
     return Anchor(seq=line.seq, hash=line.hash, at=line.at)
 

@@ -8,16 +8,17 @@ from typing import Annotated
 from pydantic import Field
 
 from service.audit.model import Action
+from service.http.fields import Count, Word
 from service.http.routing import Wire
 
 
 class AuditQuery(Wire):
     """Which entries: after a number, of one subject."""
 
-    after: Annotated[int, Field(ge=0)] = 0
+    after: Count = 0
     limit: Annotated[int, Field(ge=1, le=1000)] = 200
-    subject: Annotated[str, Field(max_length=16)] | None = None
-    subject_id: Annotated[str, Field(max_length=64)] | None = None
+    subject: Annotated[Word, Field(max_length=16)] | None = None
+    subject_id: Annotated[Word, Field(max_length=64)] | None = None
 
 
 class AuditEntryOut(Wire):

@@ -12,6 +12,7 @@ from typing import Final
 
 from pbx.facts import (
     PRESUMED,
+    AnsweredVia,
     CallAnswered,
     CallEnded,
     CallEntered,
@@ -28,6 +29,7 @@ from pbx.facts import (
     OverflowBegan,
     Stage,
 )
+from pbx.steps import NATIONAL, is_telephone
 from service.calls.model import Reason, Result
 from service.calls.told import Told
 from service.calls.visits import BY_CENTRE, Journey, between, in_order, journey, national_visits
@@ -106,7 +108,7 @@ def fold(facts: Iterable[Told]) -> Record:
     for fact in facts:
         by_kind.setdefault(fact.what, []).append(fact)
     entered = by_kind.get("entered", [])
-    answers = by_kind.get("answered", [])
+    answers = _as_they_came(by_kind.get("answered", []))
     end = _end(by_kind)
     way = journey(facts, end)
     talked = (account_of(answer.detail["interface"]) for answer in answers)
@@ -196,11 +198,34 @@ def _end(by_kind: Mapping[str, list[Told]]) -> Told | None:
 def stage_of(facts: Iterable[Told]) -> Stage:
     """Where the call was, by the last step that says so."""
     steps = [fact for fact in facts if fact.what in _STAGES]
-    return _STAGES[max(steps, key=lambda fact: fact.ordinal).what] if steps else Stage.ENTRY
+    if not steps:
+        return Stage.ENTRY
+    last = max(steps, key=lambda fact: fact.ordinal)
+    if last.what == "listener-lost" and is_telephone(last.detail["interface"]):
+        return Stage.OVERFLOW
+    return _STAGES[last.what]
 
 
 def _arrived_at(entered: list[Told], facts: list[Told]) -> datetime:
     return instant(entered[0].detail["arrived"]) if entered else min(fact.at for fact in facts)
+
+
+def _as_they_came(answers: Iterable[Told]) -> list[Told]:
+    """In order; who is back within the grace by the way on which they had taken the call before: a centre's person
+    stays one."""
+    found: list[Told] = []
+    for answer in answers:
+        back = answer.detail["via"] == AnsweredVia.RETURN
+        found.append(_back(answer, found[-1] if found else answer) if back else answer)
+    return found
+
+
+def _back(answer: Told, before: Told) -> Told:
+    """What was told before is surer: one who comes back may be all that was heard of them, and their queue a guess."""
+    known = before if before.detail["via"] == AnsweredVia.CENTRE_QUEUE else answer
+    queue = known.detail["queue"]
+    via = AnsweredVia.QUEUE if queue == NATIONAL else AnsweredVia.CENTRE_QUEUE
+    return replace(answer, detail={**answer.detail, "via": via, "queue": queue})
 
 
 def _by_centre(answer: Told) -> bool:
@@ -218,7 +243,7 @@ def _wait(queued: list[Told], until: Told | None) -> float | None:
 def exit_of(facts: Iterable[Told], end: Told | None) -> tuple[Result | None, Reason | None]:
     """A pair of `exits.EXITS`; while the call is open no reason, and no result before an answer."""
     steps = in_order(facts)
-    answers = [step for step in steps if step.what == "answered"]
+    answers = _as_they_came(step for step in steps if step.what == "answered")
     if answers:
         result = Result.CENTRE if all(map(_by_centre, answers)) else Result.ANSWERED
         return result, _after_an_answer(steps, answers[-1], end) if end else None

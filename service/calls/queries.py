@@ -157,10 +157,21 @@ async def forget_numbers(session: AsyncSession, call_ids: Sequence[str]) -> None
 
 
 async def lock_contacts(session: AsyncSession, pbx: str, call_ids: Collection[str]) -> dict[str, Contact]:
-    """The contacts of these calls as they are now, locked until the transaction ends; by call id."""
-    statement = select(Contact).where(Contact.pbx == pbx, Contact.call_id.in_(call_ids)).order_by(Contact.id)
-    rows = await session.scalars(statement.with_for_update().execution_options(populate_existing=True))
+    """The contacts of these calls as they are now, locked until the transaction ends; by call id.
+
+    Everybody locks in one order: contacts, cases, calls, each by id; then what hangs on them, and the trail's end last.
+    """
+    rows = await session.scalars(_LOCK_CONTACTS, {"pbx": pbx, "calls": list(call_ids)})
     return {contact.call_id: contact for contact in rows}
+
+
+_LOCK_CONTACTS: Final = (
+    select(Contact)
+    .where(Contact.pbx == bindparam("pbx"), Contact.call_id.in_(_CALLS))
+    .order_by(Contact.id)
+    .with_for_update()
+    .execution_options(populate_existing=True)
+)
 
 
 class End(NamedTuple):

@@ -337,7 +337,7 @@ class Recorder:
         elif headless:
             _log.warning("the beginning of a call is not in the journal", action="no-beginning", count=len(headless))
 
-    # --- what the replay needs
+    # --- what the replay needs: replay.Books says of each what it is
 
     @property
     def pbx(self) -> str:
@@ -348,24 +348,19 @@ class Recorder:
         return self._journal
 
     def live_calls(self) -> Collection[str]:
-        """Ids of the calls that the PBX has now."""
         return self._live()
 
     async def stored_position(self) -> Position:
-        """Where the journal was safe to be read from, at the last commit."""
         return await self._ledger.position()
 
     async def store_replayed(self, facts: Sequence[CallFact], safe: Position) -> None:
-        """Store what the journal told, and how far it needs not be read again."""
         await self._ledger.store(facts, safe)
 
     def remember(self, call_id: str, token: str) -> None:
-        """The journal told who calls; the PBX's snapshot cannot."""
         if self._remember is not None:
             self._remember(call_id, token)
 
     def restart_samples(self, places: Sequence[tuple[float, Position]]) -> None:
-        """Places in the journal with their times, as the replay met them."""
         self._ledger.restart_samples(places)
 
     async def _patiently(self, work: Callable[..., Awaitable[None]], *args: Any) -> None:

@@ -9,16 +9,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from pathlib import Path
+from typing import Final, Protocol
 
 from pbx import journal
 from pbx.events import Event
 from pbx.facts import CallEnded, CallEntered, CallFact
 from pbx.journal import JournalReplay, Position
 from pbx.journal_file import Fault
-
-if TYPE_CHECKING:
-    from service.calls.recorder import Recorder
+from service.calls.log_faults import LogFaults
 
 #: read at once: some ten milliseconds of the event loop
 CHUNK_BYTES: Final = 128 * 1024
@@ -82,43 +81,71 @@ class _Reading:
         return min(self.began.values(), key=lambda chunk: chunk[0], default=(0, here))[1]
 
 
-async def run(recorder: Recorder) -> None:
+class Books(Protocol):
+    """Where the journal of one PBX is, how far it was read, and where what it tells is stored."""
+
+    faults: LogFaults
+    late: LateLines
+
+    @property
+    def pbx(self) -> str: ...
+
+    @property
+    def journal(self) -> Path: ...
+
+    def live_calls(self) -> Collection[str]:
+        """Ids of the calls that the PBX has now."""
+
+    async def stored_position(self) -> Position:
+        """Where the journal was safe to be read from, at the last commit."""
+
+    async def store_replayed(self, facts: Sequence[CallFact], safe: Position) -> None:
+        """Store what the journal told, and how far it needs not be read again."""
+
+    def remember(self, call_id: str, token: str) -> None:
+        """The journal told who calls; the PBX's snapshot cannot."""
+
+    def restart_samples(self, places: Sequence[tuple[float, Position]]) -> None:
+        """Places in the journal with their times, as the reading met them."""
+
+
+async def run(books: Books) -> None:
     """Read from the last safe place to the end, store as we go, and presume ended what stops again without an end.
 
     Raises JournalUnreadable.
     """
-    place = await recorder.stored_position()
+    place = await books.stored_position()
     reading = _Reading()
-    tracker = JournalReplay(recorder.pbx)
-    live_before = set(recorder.live_calls())
+    tracker = JournalReplay(books.pbx)
+    live_before = set(books.live_calls())
     while True:
-        events, after = await _read(recorder, place)
+        events, after = await _read(books, place)
         if after == place:
             break
         facts = tracker.feed(events)
         for fact in facts:
             if isinstance(fact, CallEntered):
-                recorder.remember(fact.call_id, fact.caller_token)
+                books.remember(fact.call_id, fact.caller_token)
         reading.note(facts, place if after.inode == place.inode else Position(after.inode, 0, after.began))
-        await recorder.store_replayed(facts, reading.safe(after))
+        await books.store_replayed(facts, reading.safe(after))
         place = after
-    waited_for = tracker.open_calls - recorder.late.vanished
-    presumed = tracker.presume_ended(live_before | set(recorder.live_calls()) | waited_for)
+    waited_for = tracker.open_calls - books.late.vanished
+    presumed = tracker.presume_ended(live_before | set(books.live_calls()) | waited_for)
     for fact in presumed:  # no place: a dead call's last instant says nothing of how far others were read
         reading.began.pop(fact.call_id, None)
-    await recorder.store_replayed(presumed, reading.safe(place))
-    recorder.restart_samples(reading.places)
+    await books.store_replayed(presumed, reading.safe(place))
+    books.restart_samples(reading.places)
 
 
-async def _read(recorder: Recorder, place: Position) -> tuple[list[Event], Position]:
+async def _read(books: Books, place: Position) -> tuple[list[Event], Position]:
     faults: list[Fault] = []
     try:
-        return await asyncio.to_thread(_read_on, recorder, place, faults)
+        return await asyncio.to_thread(_read_on, books, place, faults)
     except OSError as error:
         raise JournalUnreadable from error
     finally:
-        recorder.faults.note(faults)
+        books.faults.note(faults)
 
 
-def _read_on(recorder: Recorder, place: Position, faults: list[Fault]) -> tuple[list[Event], Position]:
-    return journal.read(recorder.journal, place, CHUNK_BYTES, pbx=recorder.pbx, note=faults.append)
+def _read_on(books: Books, place: Position, faults: list[Fault]) -> tuple[list[Event], Position]:
+    return journal.read(books.journal, place, CHUNK_BYTES, pbx=books.pbx, note=faults.append)

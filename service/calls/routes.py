@@ -18,7 +18,7 @@ from service.cases import queries as case_queries
 from service.cases import use_cases as cases
 from service.cases.schemas import Known
 from service.errors import NotFound, Unfit
-from service.http.keys import CLOCK, KEYRING, STORE
+from service.http.keys import CLOCK, KEYRING, PUBLISH, STORE, ContactChanged
 from service.http.routing import Nothing, Reach, RouteTable, Visit
 from service.listeners.model import interface_of
 from service.live import LIVE, Live
@@ -114,13 +114,18 @@ async def confirm_speaker(visit: Visit) -> Known:
     app, call_id, now = visit.app, visit.word("call_id"), visit.app[CLOCK]()
     async with app[STORE].transaction() as session:
         row = await queries.call_by_id(session, call_id)
-        if row is None or not await _is_in_contact(session, row, visit.viewer.account_id, now):
+        account_id = visit.viewer.account_id
+        if row is None or not await _is_in_contact(session, row, account_id, now):
             raise NotFound(
                 "call-not-yours", "You are not in contact with this caller: confirm who is speaking once you talk."
             )
-        return await cases.show_known(
+        shown = await cases.show_known(
             session, app[KEYRING], visit.viewer, call_id=call_id, number_index=row.number_index, confirmed=True, at=now
         )
+        contact_id = await case_queries.current_contact_of(session, account_id)
+    if contact_id is not None:
+        app[PUBLISH](ContactChanged(contact_id=contact_id))
+    return shown
 
 
 async def _is_in_contact(session: AsyncSession, row: Call, account_id: int, at: datetime) -> bool:

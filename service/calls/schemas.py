@@ -10,6 +10,7 @@ from pydantic import Field
 from pbx.facts import EndedBy
 from service.calls.model import Reason, Result
 from service.calls.visits import Outcome
+from service.http.fields import Instant
 from service.http.routing import Wire
 
 
@@ -82,5 +83,5 @@ class CallsOut(Wire):
 class CallsQuery(Wire):
     """`since`: an instant with time zone; none: the last 24 hours."""
 
-    since: datetime | None = None
+    since: Instant | None = None
     limit: Annotated[int, Field(ge=1, le=1000)] = 200

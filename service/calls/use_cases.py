@@ -60,6 +60,7 @@ async def record(
     for fact in facts:
         by_call.setdefault(fact.call_id, []).append(fact)
     if by_call:
+        await queries.lock_contacts(session, archive.pbx, by_call)
         known = await queries.facts_of(session, archive.pbx, by_call)
         rows = await queries.calls_by_id(session, archive.pbx, by_call)
         fresh = {call_id: _fresh(known[call_id], news) for call_id, news in by_call.items()}

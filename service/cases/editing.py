@@ -57,8 +57,7 @@ async def read_contact_of_call(
 async def _read(session: AsyncSession, keyring: Keyring, viewer: Viewer, seen: Seen | None, at: datetime) -> ContactOut:
     if seen is None:
         raise _no_contact()
-    names = await queries.listener_names(session, [seen.contact.id])
-    state = state_of(seen.contact, seen.case, names.get(seen.contact.id))
+    state = await state_of(session, seen.contact, seen.case)
     shown = ContactOut(**state.model_dump(), notes=_notes(keyring, seen.contact, seen.case))
     act = Act(action=Action.CONTACT_READ, subject="contact", subject_id=seen.contact.id)
     await append(session, keyring, [act], account_id=viewer.account_id, at=at)
@@ -211,9 +210,9 @@ async def link(
     contact, old, _ = await _writable(session, viewer, contact_id)
     if old.id == case_id:
         return
-    if await queries.case_for(session, viewer, case_id) is None:
-        raise _no_case()
     locked = await queries.lock_cases(session, [old.id, case_id])
+    if await queries.case_for(session, viewer, case_id) is None:  # or no more: a draft goes with its last contact
+        raise _no_case()
     old, target = locked[old.id], locked[case_id]
     if old.wrapped_key is None or target.wrapped_key is None:
         raise Conflict("case-discarded", "One of the two was discarded meanwhile: read the contact again.")
@@ -228,13 +227,15 @@ async def link(
     contact.case_id = target.id
     target.last_contact_at = max(target.last_contact_at, contact.started_at)
     await session.flush()
-    if not others:
-        await naming.take_names_along(session, keyring, (old.id, old_key), (target.id, new_key))
-        await session.delete(old)
     acts = [
         Act(action=Action.CONTACT_LINKED, subject="contact", subject_id=contact_id),
+        Act(action=Action.CONTACT_LINKED, subject="case", subject_id=old.id),
         Act(action=Action.CONTACT_LINKED, subject="case", subject_id=case_id),
     ]
+    if not others:
+        if await naming.take_names_along(session, keyring, (old.id, old_key), (target.id, new_key)):
+            acts.append(Act(action=Action.NAMES_SAVED, subject="case", subject_id=case_id))
+        await session.delete(old)
     await append(session, keyring, acts, account_id=viewer.account_id, at=at)
 
 

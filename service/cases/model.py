@@ -9,7 +9,18 @@ from sqlalchemy import ForeignKey, Index, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from service.keys import Sealed
-from service.store.base import UNDER_CASE_KEY, Base, CallId, CentreId, NameIndex, NumberIndex, PbxId, RowId, words
+from service.store.base import (
+    NUMBERED_ONCE,
+    UNDER_CASE_KEY,
+    Base,
+    CallId,
+    CentreId,
+    NameIndex,
+    NumberIndex,
+    PbxId,
+    RowId,
+    words,
+)
 
 
 class CaseStatus(StrEnum):
@@ -37,6 +48,7 @@ class Case(Base):
         Index(None, "centre", "status"),
         Index(None, "department", "opened_at"),
         Index(None, "opened_at"),
+        NUMBERED_ONCE,
     )
 
     id: Mapped[RowId] = mapped_column(primary_key=True)
@@ -110,6 +122,7 @@ class Contact(Base):
         Index(None, "case_id"),
         Index(None, "number_index", "case_id", "call_id", "started_at"),  # a caller is looked up by index alone
         Index(None, "call_id", "case_id"),
+        NUMBERED_ONCE,
     )
 
     id: Mapped[RowId] = mapped_column(primary_key=True)

@@ -52,18 +52,20 @@ async def put_names(session: AsyncSession, keyring: Keyring, key: DataKey, case_
 
 async def take_names_along(
     session: AsyncSession, keyring: Keyring, old: tuple[int, DataKey], target: tuple[int, DataKey]
-) -> None:
+) -> bool:
     """A draft's names join those of the case that it turned out to be, but for one whose words a name there has.
 
-    Conflict if there is something to join, and both are longer than what can be saved.
+    Whether there was one to join. Conflict if there is something to join, and both are longer than what can be saved.
     """
     taken, there = await names_of(session, old[1], old[0]), await names_of(session, target[1], target[0])
     joined = CaseNames(
         caller=_joined(there.caller, taken.caller),
         person_concerned=_joined(there.person_concerned, taken.person_concerned),
     )
-    if joined != there:
-        await put_names(session, keyring, target[1], target[0], joined)
+    if joined == there:
+        return False
+    await put_names(session, keyring, target[1], target[0], joined)
+    return True
 
 
 def _joined(there: str | None, taken: str | None) -> str | None:

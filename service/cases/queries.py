@@ -136,6 +136,17 @@ async def current_contact_of(
     return await session.scalar(statement)
 
 
+async def contacts_in_hand(session: AsyncSession, number_index: str) -> Sequence[int]:
+    """The contacts from this number in which somebody is: talking, or still writing."""
+    statement = (
+        select(Contact.id)
+        .join(ContactParticipant, ContactParticipant.contact_id == Contact.id)
+        .where(Contact.number_index == number_index, ContactParticipant.released_at.is_(None))
+        .distinct()
+    )
+    return (await session.scalars(statement)).all()
+
+
 # --- names, and cases looked for ------------------------------------------------------------------------------------
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
+from typing import Final
 from zoneinfo import ZoneInfo
 
 from aiohttp import web
@@ -28,12 +30,13 @@ from service.cases.schemas import (
     ShieldIn,
     StoredNotes,
 )
-from service.errors import Conflict, Forbidden, NotFound, Unfit
-from service.http.keys import CLOCK, KEYRING, OPTIONS, PUBLISH, STORE, ContactChanged, KnownChanged
+from service.errors import Conflict, Forbidden, NotFound, TooMany, Unfit
+from service.http.keys import CLOCK, KEYRING, OPTIONS, PUBLISH, STORE, THROTTLE, ContactChanged, KnownChanged
 from service.http.routing import Reach, RouteTable, Visit
 
 routes = RouteTable("cases", schemas=[Known])
-
+#: cases, contacts: what somebody at work reads. Notes are typed, and saved, without waiting for any of it
+_READS_A_MINUTE: Final = 120
 
 _NO_CONTACT = (NotFound, "contact-unknown")
 _NO_CASE = (NotFound, "case-unknown")
@@ -48,6 +51,7 @@ _DECIDED = (Conflict, "case-decided")
     response=ContactOut,
     reach=Reach.CASES,
     audits=(Action.CONTACT_READ,),
+    per_minute=_READS_A_MINUTE,
     in_contact=True,
     fails=[_NO_CONTACT],
 )
@@ -64,6 +68,7 @@ async def contact(visit: Visit) -> ContactOut:
     response=ContactOut,
     reach=Reach.CASES,
     audits=(Action.CONTACT_READ,),
+    per_minute=_READS_A_MINUTE,
     in_contact=True,
     fails=[_NO_CONTACT],
 )
@@ -87,7 +92,13 @@ async def contact_of_call(visit: Visit) -> ContactOut:
     audits=(Action.NOTES_SAVED,),
     audits_also=(Action.CONTACT_READ,),
     in_contact=True,
-    fails=[_NO_CONTACT, _OF_ANOTHER, (Conflict, "notes-changed-elsewhere"), _DISCARDED],
+    fails=[
+        _NO_CONTACT,
+        _OF_ANOTHER,
+        (Conflict, "notes-changed-elsewhere"),
+        _DISCARDED,
+        (TooMany, "asked-too-often"),
+    ],
 )
 async def save_notes(visit: Visit[NotesIn]) -> NotesSaved:
     """Save the notes of a contact: answered once they are committed."""
@@ -102,6 +113,8 @@ async def save_notes(visit: Visit[NotesIn]) -> NotesSaved:
             version=visit.body.version,
             at=app[CLOCK](),
         )
+        if isinstance(result, StoredNotes):  # to save has no limit; to be shown what is stored instead is to read
+            app[THROTTLE].take(visit.viewer.session_id, "stored notes", _READS_A_MINUTE, time.monotonic())
     if isinstance(result, StoredNotes):
         raise Conflict(
             "notes-changed-elsewhere",
@@ -120,6 +133,8 @@ async def save_notes(visit: Visit[NotesIn]) -> NotesSaved:
     response=ContactOut,
     reach=Reach.CASES,
     audits=(Action.CONTACT_LINKED, Action.CONTACT_READ),
+    audits_also=(Action.NAMES_SAVED,),
+    per_minute=_READS_A_MINUTE,
     fails=[_NO_CONTACT, _NO_CASE, _OF_ANOTHER, _DISCARDED, _DECIDED, (Conflict, "names-too-long")],
 )
 async def link_contact(visit: Visit[LinkIn]) -> ContactOut:
@@ -151,8 +166,13 @@ async def shield_number(visit: Visit[ShieldIn]) -> ShieldIn:
             session, app[KEYRING], visit.viewer, contact_id, shielded=visit.body.shielded, at=app[CLOCK]()
         )
         seen = await queries.contact_for(session, visit.viewer, contact_id)
-    shielded = seen.contact.number_index if seen is not None and visit.body.shielded else None
-    app[PUBLISH](KnownChanged(contact_id=contact_id, shielded=shielded))
+    index = seen.contact.number_index if seen is not None else None
+    app[PUBLISH](KnownChanged(contact_id=contact_id, shielded=index if visit.body.shielded else None))
+    if index is not None:
+        async with app[STORE].reading() as session:  # after the commit: who answered meanwhile is among them
+            others = await queries.contacts_in_hand(session, index)
+        for other in set(others) - {contact_id}:
+            app[PUBLISH](ContactChanged(contact_id=other))
     return visit.body
 
 
@@ -162,7 +182,7 @@ async def shield_number(visit: Visit[ShieldIn]) -> ShieldIn:
     response=CaseOut,
     reach=Reach.CASES,
     audits=(Action.CASE_READ,),
-    per_minute=120,
+    per_minute=_READS_A_MINUTE,
     fails=[_NO_CASE],
 )
 async def case(visit: Visit) -> CaseOut:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import datetime
 from typing import Annotated, Final, Literal
 
 from pydantic import Field, StringConstraints
 
 from service.cases.model import CaseStatus, DiscardReason
+from service.http.fields import Count, Day, RowId, Word
 from service.http.routing import Wire, example
 
 #: A French department: 01…95, 2A, 2B, overseas; `00` where the caller does not say.
@@ -41,7 +42,10 @@ class Known(Wire):
 
 
 class ContactState(Wire):
-    """A contact without what was written in it."""
+    """A contact without what was written in it.
+
+    `known_hidden`: its number is shielded, and nobody confirmed in it who is speaking: no page goes on showing `Known`.
+    """
 
     contact_id: int
     call_id: str
@@ -53,6 +57,7 @@ class ContactState(Wire):
     started_at: datetime
     ended_at: datetime | None
     listener_name: str | None
+    known_hidden: bool
 
 
 class ContactOut(ContactState):
@@ -113,11 +118,11 @@ class SearchIn(Wire):
     `opened_from`, `opened_to`: days at the line's place, both included.
     """
 
-    reference: Annotated[str, Field(max_length=20)] | None = None
+    reference: Annotated[Word, Field(max_length=20)] | None = None
     department: Department | None = None
     status: CaseStatus | None = None
-    opened_from: date | None = None
-    opened_to: date | None = None
+    opened_from: Day | None = None
+    opened_to: Day | None = None
     name: Annotated[Name | None, Field(repr=False)] = None
     limit: Annotated[int, Field(ge=1, le=200)] = 50
 
@@ -156,7 +161,7 @@ class NotesIn(Wire):
     model_config = example(text="Sa voisine ne sort plus depuis mars.", version=0)
 
     text: Annotated[str, Field(max_length=200_000, repr=False)]
-    version: Annotated[int, Field(ge=0)]
+    version: Count
 
 
 class NotesSaved(Wire):
@@ -191,7 +196,7 @@ class LinkIn(Wire):
 
     model_config = example(case_id=123)
 
-    case_id: int
+    case_id: RowId
 
 
 class KeepIn(Wire):

@@ -155,12 +155,12 @@ async def contact_state(session: AsyncSession, contact_id: int) -> ContactState 
     if found is None:
         return None
     contact, case = found
-    names = await queries.listener_names(session, [contact_id])
-    return state_of(contact, case, names.get(contact_id))
+    return await state_of(session, contact, case)
 
 
-def state_of(contact: Contact, case: Case, listener_name: str | None) -> ContactState:
+async def state_of(session: AsyncSession, contact: Contact, case: Case) -> ContactState:
     """As the wire has it."""
+    names = await queries.listener_names(session, [contact.id])
     return ContactState(
         contact_id=contact.id,
         call_id=contact.call_id,
@@ -171,8 +171,15 @@ def state_of(contact: Contact, case: Case, listener_name: str | None) -> Contact
         saved_at=contact.notes_saved_at,
         started_at=contact.started_at,
         ended_at=contact.ended_at,
-        listener_name=listener_name,
+        listener_name=names.get(contact.id),
+        known_hidden=await _hides_known(session, contact),
     )
+
+
+async def _hides_known(session: AsyncSession, contact: Contact) -> bool:
+    if contact.number_index is None or contact.speaker_confirmed_at is not None:
+        return False
+    return await queries.is_shielded(session, contact.number_index)
 
 
 # --- what is known of a caller ----------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from sqlalchemy import make_url
 
 from pbx.errors import SetupError
 from service.cli.people import refuse_lost_database
+from service.keys import KeysError, load_keyring
 from service.keys.ring import key_id
 from service.settings import Settings
 from service.store.model import MasterKeyMark
@@ -26,6 +27,7 @@ def backup(settings: Settings, file: Path) -> str:
     Nothing is upgraded, and nobody waits for it. SetupError when the database is not SQLite's, or the copy fails: then
     there is no `file`.
     """
+    refuse_lost_database(settings)
     url = make_url(settings.store_url)
     if url.get_backend_name() != "sqlite":
         raise SetupError(
@@ -33,7 +35,6 @@ def backup(settings: Settings, file: Path) -> str:
             "The database is PostgreSQL, which copies itself.",
             "Use `pg_dump --format=custom --file=FILE`, and `pg_restore` to put it back; docs/keys.md has the rest.",
         )
-    refuse_lost_database(settings)
     if file.exists():
         raise SetupError("backup-exists", f"{file} is there already.", "Name a file that is not there yet.")
     begun = file.with_name(f"{file.name}.part")
@@ -55,3 +56,12 @@ def backup(settings: Settings, file: Path) -> str:
             "See that there is room for it, that the directory is there and yours, and run this again.",
         ) from error
     return "" if name is None else key_id(str(name[0]))
+
+
+def wrong_with_keys(settings: Settings, key: str) -> str:
+    """Why a copy of this master key does not open with what lies in the secrets directory; empty: it does."""
+    try:
+        known = load_keyring(settings.store.data_dir.absolute(), create=False).known
+    except KeysError as error:
+        return str(error)
+    return "" if key in known else f"It is not here: here is master key {', '.join(known)}."

@@ -140,14 +140,15 @@ def _unseen(pbx: Pbx, reason: str) -> Problem:
 
 def outcome(settings: Settings) -> Report:
     """How every stored call ended: by the system must be none."""
-    url = make_url(settings.store_url)
-    if url.get_backend_name() == "sqlite" and not Path(url.database or "").is_file():
-        return Report(Layer.OUTCOME, ran=False, why="no store here yet")
+    where = "store.url"
     try:
         with mendable(settings):
+            url = make_url(settings.store_url)
+            where = url.render_as_string(hide_password=True)
+            if url.get_backend_name() == "sqlite" and not Path(url.database or "").is_file():
+                return Report(Layer.OUTCOME, ran=False, why="no store here yet")
             ends = asyncio.run(_ends(settings.store_url))
     except SetupError as error:
-        where = url.render_as_string(hide_password=True)
         unseen = Problem(where, 0, "outcome-unseen", error.sentence, error.mend)
         return Report(Layer.OUTCOME, told="the store", findings=[unseen])
     if ends is None:

@@ -195,7 +195,7 @@ async def all_centres(settings: Settings) -> list[CentreRow]:
 
 def as_json(rows: Sequence[AccountRow]) -> str:
     """A list of objects, one for each account."""
-    return json.dumps([asdict(row) for row in rows], indent=2, ensure_ascii=False)
+    return json.dumps([asdict(row) for row in rows], indent=2)  # escaped: nothing a terminal obeys
 
 
 async def note(settings: Settings, *acts: Act) -> None:

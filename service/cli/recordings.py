@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
+
+from service.cli.terminal import out
 
 RecordAmi = Annotated[
     Path | None,
@@ -42,6 +43,5 @@ def replay(
 
         sys.stdout.write(document(told, call, with_state=state) + "\n")
         return
-    out = Console(highlight=False)
     for line in read.lines(told, call, flat=flat, with_state=state):
         out.print(line, markup=False, soft_wrap=True)

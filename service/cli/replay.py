@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from itertools import chain
 from pathlib import Path
 from typing import Final
 
@@ -30,6 +31,7 @@ from pbx.facts import (
 from pbx.parse import LAST_INSTANT
 from pbx.replay import NotARecording, RecordedJournal, RecordedSessions
 from service.cli.sentences import Story, seconds, sentence, situation, who
+from service.cli.terminal import visible
 
 _SESSION: Final = (PbxConnected, PbxLost, PbxRefused)
 _NO_END: Final = "no end in this file (it goes on, or the PBX died under it)"
@@ -156,12 +158,16 @@ async def _told(told: Told) -> Told:
 
 
 def lines(told: Told, call: str = "", *, flat: bool = False, with_state: bool = False) -> Iterator[str]:
-    """All that is shown. `call`: how the id of the only call begins that is wanted."""
-    yield from in_time_order(told, call) if flat else by_call(told, call)
+    """All that is shown. `call`: how the id of the only call begins that is wanted.
+
+    Names and ids are what somebody sent: nothing of them is obeyed by a terminal, or makes a line of its own.
+    """
+    shown = [in_time_order(told, call) if flat else by_call(told, call)]
     if with_state:
-        yield from state(told)
+        shown.append(state(told))
     if not call:
-        yield from summary(told)
+        shown.append(summary(told))
+    yield from map(visible, chain.from_iterable(shown))
 
 
 def by_call(told: Told, call: str = "") -> Iterator[str]:

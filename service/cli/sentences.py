@@ -34,7 +34,7 @@ from pbx.facts import (
     PhoneChanged,
     Stage,
 )
-from pbx.steps import LiveCall
+from pbx.steps import LiveCall, is_telephone
 
 #: Q.850, as far as they tell a maintainer something.
 CAUSES: Final = {
@@ -94,6 +94,7 @@ class Story:
     waits: int = 0
     rings: dict[str, float] = field(default_factory=dict)
     lost_at: float | None = None
+    centre_lost: bool = False  #: its telephone's leg, and they are not back in the queue yet
     answered_by: str = ""
     answered_after: float | None = None
     ended: CallEnded | None = None
@@ -148,6 +149,7 @@ def _closed(_fact: ClosedHoursHeard, _story: Story) -> str:
 
 def _queued(fact: CallQueued, story: Story) -> str:
     story.waits += 1
+    story.centre_lost = False
     again = "is back at their rank" if story.waits > 1 else "waits"
     return f"The caller {again} in the queue {fact.queue}."
 
@@ -183,7 +185,12 @@ def _answered(fact: CallAnswered, story: Story) -> str:
 
 
 def _lost(fact: ListenerLost, story: Story) -> str:
-    story.lost_at = fact.at
+    story.lost_at, story.centre_lost = fact.at, is_telephone(fact.interface)
+    if story.centre_lost:
+        return (
+            f"The leg of the telephone of {fact.interface} was lost (cause {_cause(fact.cause)}): the caller is spoken "
+            "to, and goes back to the queue at their rank."
+        )
     return (
         f"The leg of {who(fact.interface)} was lost (cause {_cause(fact.cause)}): the caller is spoken to, "
         "the grace runs."
@@ -215,10 +222,18 @@ def _ended(fact: CallEnded, story: Story) -> str:
     story.ended = fact
     sentence = _ENDED_BY[fact.by]
     if fact.by is not EndedBy.CLOSED:
-        sentence += ", while a phone rang for them" if fact.ringing else f", {_STAGES[fact.stage]}"
+        sentence += f", {_when(fact, story)}"
     if fact.ordinal == PRESUMED:
         sentence += " (presumed: the dialplan did not say it)"
     return f"{sentence}."
+
+
+def _when(fact: CallEnded, story: Story) -> str:
+    if fact.ringing:
+        return "while a phone rang for them"
+    if story.centre_lost and fact.stage is Stage.OVERFLOW:
+        return "while they were spoken to, the centre's telephone being lost"
+    return _STAGES[fact.stage]
 
 
 # --- queues, phones, the session ----------------------------------------------------------------------------------

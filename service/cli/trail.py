@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 
 from pbx.errors import SetupError
 from service.audit import anchors, chain
@@ -14,19 +15,31 @@ from service.cli.people import opened, transaction
 from service.settings import Settings
 
 
-async def verify(settings: Settings, kept_elsewhere: Sequence[str]) -> ChainState:
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """`damaged`: the first line of the anchors' `file` that the service did not write; that file was not held to it."""
+
+    state: ChainState
+    file: Path
+    damaged: int | None
+
+    @property
+    def whole(self) -> bool:
+        return self.state.whole and self.damaged is None
+
+
+async def verify(settings: Settings, kept_elsewhere: Sequence[str]) -> Verified:
     """Walk the whole chain, and hold the file's anchors and those given to it."""
     given = [_parsed(text) for text in kept_elsewhere]
     async with opened(settings) as (store, keyring, data_dir):
+        file = anchors.file_of(data_dir)
+        kept: list[Anchor] = []
+        damaged: int | None = None
         try:
-            kept = anchors.read(anchors.file_of(data_dir), keyring)
+            kept = anchors.read(file, keyring)
         except anchors.AnchorsDamaged as error:
-            raise SetupError(
-                "anchors-damaged",
-                f"Line {error.line} of {anchors.file_of(data_dir)} was not written so.",
-                "Somebody changed the anchors: keep the file, and tell the data-protection officer.",
-            ) from None
-        return await chain.verify(store, keyring, [*kept, *given])
+            damaged = error.line
+        return Verified(await chain.verify(store, keyring, [*kept, *given]), file, damaged)
 
 
 async def anchor(settings: Settings) -> Anchor | None:
@@ -43,8 +56,9 @@ async def purge(settings: Settings) -> int:
         return await chain.purge(session, keyring, before=before, at=now)
 
 
-def sentences(state: ChainState) -> list[str]:
+def sentences(found: Verified) -> list[str]:
     """For a person to read: what was found, then what cannot be proven."""
+    state = found.state
     said = [f"{state.entries} entries, up to number {state.last}."]
     if state.purged:
         said.append(f"Entries up to number {state.purged} were purged after their time, as the trail itself says.")
@@ -56,14 +70,20 @@ def sentences(state: ChainState) -> list[str]:
             "taken away, or an older copy was put in its place (a restored backup looks like this, too; or the anchor "
             "was mistyped)."
         )
+    if found.damaged is not None:
+        said.append(
+            f"ANCHORS DAMAGED: line {found.damaged} of {found.file} was not written so, and that file was not held to "
+            "the chain. Somebody changed it: keep it, and tell the data-protection officer."
+        )
     if state.whole:
         said.append("The chain holds" + (f"; anchors vouch up to number {state.anchored}." if state.anchored else "."))
     return [*said, f"What this does not prove: {chain.NOT_PROVEN}"]
 
 
-def as_json(state: ChainState) -> str:
+def as_json(found: Verified) -> str:
     """An object with the same."""
-    return json.dumps({**asdict(state), "whole": state.whole, "not_proven": chain.NOT_PROVEN}, indent=2)
+    more = {"whole": found.whole, "anchors_damaged": found.damaged, "not_proven": chain.NOT_PROVEN}
+    return json.dumps(asdict(found.state) | more, indent=2)
 
 
 def _parsed(text: str) -> Anchor:

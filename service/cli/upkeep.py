@@ -33,13 +33,13 @@ def audit_verify(
     """Is the trail of who looked at what whole? Ends with 1 where it is not, and says what cannot be proven."""
     from service.cli import trail
 
-    state = asyncio.run(trail.verify(settings_of(config), anchor or []))
+    found = asyncio.run(trail.verify(settings_of(config), anchor or []))
     if as_json:
-        sys.stdout.write(trail.as_json(state) + "\n")
+        sys.stdout.write(trail.as_json(found) + "\n")
     else:
-        for sentence in trail.sentences(state):
+        for sentence in trail.sentences(found):
             out.print(sentence, markup=False, soft_wrap=True)
-    if not state.whole:
+    if not found.whole:
         raise typer.Exit(1)
 
 
@@ -66,15 +66,24 @@ def backup(
     file: Annotated[Path, typer.Argument(help="A file that is not there yet, on another disk if you can.")],
     config: Config = None,
 ) -> None:
-    """Copy the database to FILE while the service runs. It is nothing without a backup of the secrets directory."""
+    """Copy the database to FILE while the service runs. It is nothing without a backup of the secrets directory.
+
+    Ends with 1 also where the copy was made, but what lies in that directory does not open it.
+    """
     from service.cli import backup as copy
 
     settings = settings_of(config)
     key = copy.backup(settings, file)
-    out.print(f"{file}: the database as it is now, of master key {key}", markup=False, soft_wrap=True)
+    said = f"{file}: the database as it is now, " + (f"of master key {key}" if key else "without a master key yet")
+    out.print(said, markup=False, soft_wrap=True)
     secrets = settings.store.data_dir.absolute() / "secrets"
-    out.print(f"It opens with {secrets} alone: back that up as well, to another place", markup=False, soft_wrap=True)
+    wrong = copy.wrong_with_keys(settings, key) if key else ""
+    if key and not wrong:
+        said = f"It opens with {secrets} alone: back that up as well, to another place"
+        out.print(said, markup=False, soft_wrap=True)
     _note_backup(settings, key)
+    if wrong:
+        fail(f"Put master key {key} with this copy, which opens with it alone: {secrets} does NOT open it. {wrong}")
 
 
 def _note_backup(settings: Settings, key: str) -> None:
@@ -111,14 +120,16 @@ def keys_rotate(config: Config = None, *, as_json: AsJson = False) -> None:
 
 @keys.command("retire")
 def keys_retire(config: Config = None) -> None:
-    """Put away the files of master keys under which nothing is left. Backups from before the rotation need them."""
+    """Put away the files of master keys under which nothing is left. Backups of the database may still need them."""
     from service.audit.model import Action
     from service.cli import keys as master
 
     settings = settings_of(config)
     moved = master.retire(settings)
     for path in moved:
-        out.print(f"{path}: keep it with the backups from before the rotation, or destroy it", soft_wrap=True)
+        out.print(
+            f"{path}: keep it for the backups that need it; destroy it only with the last of them", soft_wrap=True
+        )
     if not moved:
         out.print("There is no old master key here.")
         return

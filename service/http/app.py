@@ -11,6 +11,7 @@ from typing import Any, Final, TypeAlias
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
+from service.accounts.attempts import Doorway
 from service.accounts.viewer import Viewer
 from service.http import headers
 from service.http.errors import CLIENT_WENT, errors
@@ -18,6 +19,7 @@ from service.http.guard import endpoint
 from service.http.keys import (
     CLIENTS,
     CLOCK,
+    DOORWAY,
     KEYRING,
     LEFT,
     OPTIONS,
@@ -81,7 +83,7 @@ def create_app(
     app = web.Application(middlewares=around, client_max_size=options.max_body_bytes)
     app[HEALTH] = health or NoHealth()
     app[STORE], app[KEYRING], app[OPTIONS], app[PUBLISH], app[CLOCK] = store, keyring, options, publish, clock
-    app[THROTTLE], app[CLIENTS], app[LEFT] = Throttle(), Clients(options), left
+    app[THROTTLE], app[DOORWAY], app[CLIENTS], app[LEFT] = Throttle(), Doorway(), Clients(options), left
     headers.install(app)
     checks: dict[str, Check] = {"store": store.ping, **(readiness or {})}
     everything = [*system(checks, partial(_described, tables)), *tables, pages(options.pages)]

@@ -13,8 +13,9 @@ COOKIE: Final = "__Host-ecoute"
 
 
 def token_of(request: web.Request) -> str | None:
-    """The session's token, if the browser sent one."""
-    return request.cookies.get(COOKIE) or None
+    """The session's token, if the browser sent one. Ours are ASCII: what is not opens nothing."""
+    token = request.cookies.get(COOKIE, "")
+    return token if token and token.isascii() else None
 
 
 def set_cookie(response: web.StreamResponse, token: str) -> None:

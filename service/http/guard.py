@@ -180,14 +180,20 @@ async def _body(request: web.Request, route: Route) -> BaseModel:
         raw = await request.read()
     except OSError as error:  # of their connection; the database's come later
         raise ClientWent from error
+    except web.RequestPayloadError:  # is not compressed, or cut into pieces, as its headers say
+        raise _not_json() from None
     if raw and request.content_type != "application/json":
-        raise Unfit("body-not-json", "Send JSON, with the content type application/json.")
+        raise _not_json()
     if not raw and route.body is Nothing:
         return Nothing()
     try:
         return route.body.model_validate_json(raw or b"{}")
     except ValidationError as error:
         raise unfit(error, "body") from None
+
+
+def _not_json() -> Unfit:
+    return Unfit("body-not-json", "Send JSON, with the content type application/json.")
 
 
 def _query(request: web.Request, route: Route) -> BaseModel:

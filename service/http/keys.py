@@ -9,6 +9,7 @@ from typing import TypeAlias
 
 from aiohttp import web
 
+from service.accounts.attempts import Doorway
 from service.accounts.viewer import Viewer
 from service.http.options import Clients, HttpOptions
 from service.http.throttle import Throttle
@@ -55,3 +56,4 @@ CLOCK: web.AppKey[Callable[[], datetime]] = web.AppKey("clock", Callable)  # typ
 THROTTLE: web.AppKey[Throttle] = web.AppKey("throttle", Throttle)
 OPTIONS: web.AppKey[HttpOptions] = web.AppKey("options", HttpOptions)
 CLIENTS: web.AppKey[Clients] = web.AppKey("clients", Clients)
+DOORWAY: web.AppKey[Doorway] = web.AppKey("doorway", Doorway)

@@ -1,6 +1,6 @@
 """The API's description (OpenAPI 3.1), from what the routes declare; the front end generates its types from it.
 
-python -m service.http.openapi > openapi.json      # needs no database, same input same bytes
+`python -m service.cli.describe openapi` prints it, without a database: the same routes, the same bytes.
 
 The document is built of openapi-pydantic's typed objects, the schemas by pydantic from the models themselves. Beyond
 the standard: `x-right` of each operation, `x-errors` (ids of errors by status), and `x-websocket` of a live feed, which
@@ -9,7 +9,6 @@ names what is sent in each direction.
 
 from __future__ import annotations
 
-import importlib
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -134,7 +133,7 @@ def errors_of(route: Route) -> dict[int, list[str]]:
         found.append((403, "origin-refused"))
     if not isinstance(route.need, Open):
         found += [(403, "right-missing"), (403, "second-step-missing")]
-    if any(_is_number(name) for name in _NAME.findall(route.path)):
+    if _NAME.search(route.path):
         found.append((404, "not-found"))
     if route.body is not Nothing:
         found += [(413, "body-too-large"), (422, "body-not-json"), (422, "body-unfit")]
@@ -203,13 +202,3 @@ def _is_number(name: str) -> bool:
 def rendered(tables: Sequence[RouteTable]) -> str:
     """As text; the same tables give the same bytes."""
     return json.dumps(describe(tables), ensure_ascii=False, indent=1) + "\n"
-
-
-def main() -> None:
-    """Print the description of the whole API."""
-    tables = importlib.import_module("service.app").ROUTE_TABLES
-    print(rendered(tables), end="")
-
-
-if __name__ == "__main__":
-    main()

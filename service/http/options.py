@@ -42,9 +42,7 @@ class HttpOptions:
 
 def asked_encrypted(host: str, options: HttpOptions) -> bool:
     """Whether pages of this host (a request's) are ours by HTTPS alone, be it that a proxy before us encrypts."""
-    schemes = {
-        urlsplit(origin).scheme for origin in options.origins if urlsplit(origin).netloc == urlsplit(f"//{host}").netloc
-    }
+    schemes = {urlsplit(origin).scheme for origin in options.origins if urlsplit(origin).netloc == host}
     return schemes == {"https"}
 
 

@@ -1,11 +1,10 @@
 """The table of who may ask for what, from what the routes declare.
 
-python -m service.http.rights > docs/rights.md      # the same routes, the same bytes
+`python -m service.cli.describe rights` prints it.
 """
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Sequence
 from typing import Final
 
@@ -16,8 +15,8 @@ from service.http.system import system
 
 _HEAD: Final = """# Who may ask for what
 
-Written by `python -m service.http.rights > docs/rights.md` from what each route declares; a test holds it to the code,
-and another carries out every route for every role and centre (`tests/integration/rights`).
+Written by `python -m service.cli.describe rights > docs/rights.md` from what each route declares; a test
+holds it to the code, and another carries out every route for every role and centre (`tests/integration/rights`).
 
 Beside its right, a route's answers reach only so far ("reaches"): a case is seen by its own team, and by a listener
 while they are in contact with its caller; people of another centre cannot tell it from one that does not exist. Who
@@ -65,12 +64,3 @@ def _who(need: Need) -> str:
     if need is SIGNED_IN:
         return "whoever is signed in"
     return ", ".join(role.value for role in Role if isinstance(need, Right) and need in rights_of({role}))
-
-
-def main() -> None:
-    """Print the table of the whole API."""
-    print(rendered(importlib.import_module("service.app").ROUTE_TABLES), end="")
-
-
-if __name__ == "__main__":
-    main()

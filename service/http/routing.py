@@ -135,15 +135,22 @@ class Visit(Generic[B, Q]):
         return self.signed_in
 
     def word(self, name: str) -> str:
-        """A part of the path, as text."""
-        return self.request.match_info[name]
+        """A part of the path, as text. A NUL is in none: PostgreSQL has no text with one."""
+        word = self.request.match_info[name]
+        if "\0" in word:
+            raise _nothing_here()
+        return word
 
     def number(self, name: str) -> int:
         """A part of the path that is a row's number."""
         text = self.word(name)
         if not (text.isascii() and text.isdigit() and len(text) <= 18):
-            raise NotFound("not-found", "There is nothing at this address.")
+            raise _nothing_here()
         return int(text)
+
+
+def _nothing_here() -> NotFound:
+    return NotFound("not-found", "There is nothing at this address.")
 
 
 Handler: TypeAlias = Callable[[Visit[Any, Any]], Awaitable[Any]]
@@ -252,11 +259,27 @@ class RouteTable:
         return self._declare(partial(Route, method="DELETE", path=path, need=right, status=204, fails=fails, **promise))
 
     def websocket(
-        self, path: str, *, right: Need, sends: type[BaseModel] | None = None, **promise: Unpack[Promise]
+        self,
+        path: str,
+        *,
+        right: Need,
+        sends: type[BaseModel] | None = None,
+        fails: Fails = (),
+        **promise: Unpack[Promise],
     ) -> Callable[[Declared[Nothing, NoQuery, web.StreamResponse]], Declared[Nothing, NoQuery, web.StreamResponse]]:
         """Declare a WebSocket. The guard checks its origin before the handler prepares it. `sends`: one message."""
         return self._declare(
-            partial(Route, method="GET", path=path, need=right, websocket=True, raw=True, sends=sends, **promise)
+            partial(
+                Route,
+                method="GET",
+                path=path,
+                need=right,
+                websocket=True,
+                raw=True,
+                sends=sends,
+                fails=fails,
+                **promise,
+            )
         )
 
     def raw(

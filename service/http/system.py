@@ -117,7 +117,8 @@ def check_reader_of_figures(request: web.Request, options: HttpOptions) -> None:
     """
     if options.metrics_token:
         scheme, _, token = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
-        if scheme.lower() == "bearer" and hmac.compare_digest(token.strip().encode(), options.metrics_token.encode()):
+        sent = token.strip().encode(errors="surrogateescape")  # bytes of any kind arrive
+        if scheme.lower() == "bearer" and hmac.compare_digest(sent, options.metrics_token.encode()):
             return
         raise Forbidden("metrics-refused", "Send the token of [metrics] as `Authorization: Bearer …`.")
     peer = request.transport.get_extra_info("peername") if request.transport is not None else None
@@ -125,10 +126,18 @@ def check_reader_of_figures(request: web.Request, options: HttpOptions) -> None:
     forwarded = any(name in request.headers for name in _FORWARDED)
     if address is None or not address.is_loopback or forwarded or is_trusted(str(address), options):
         raise _refused()
-    host = urlsplit(f"//{request.host}").hostname or ""
+    host = _name_in(request.host)
     asked = parsed_address(f"[{host}]" if ":" in host else host)
     if host != "localhost" and (asked is None or not asked.is_loopback):
         raise _refused()
+
+
+def _name_in(host: str) -> str:
+    """Without the port; of what is no address nothing."""
+    try:
+        return urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return ""
 
 
 def _refused() -> Forbidden:

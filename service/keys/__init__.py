@@ -7,7 +7,8 @@ what is new; others open what is older, until a rotation has sealed that anew (`
                ─wraps─▶ a data key per short secret   ─seals─▶ that secret (a phone's password, a caller key)
                ─wraps─▶ the keys that hash            ─make──▶ blind indexes, audit chain, tokens, counts of attempts
 
-So a rotation wraps keys anew and touches no text; and erasing a case's wrapped key erases the case in every backup.
+So a rotation wraps keys anew and touches no text. Erasing a case's wrapped key erases the case from the database; a
+backup from before has it until that backup, or every copy of the master key that opens it, is destroyed (docs/keys.md).
 All encryption is AES-256-GCM with a random nonce; `context` is bound to the text, so that it opens nowhere else.
 """
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from service.http.fields import Word
 from service.http.routing import Wire, example
 
 
@@ -26,4 +27,4 @@ class PauseIn(Wire):
 
     model_config = example(reason="breathing-space")
 
-    reason: str
+    reason: Word

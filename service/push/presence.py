@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
 from service.decisions.recovery import PageSocket
+from service.errors import TooMany
+
+#: Sockets of one session: several tabs, each with one or two from before its network failed, which ended unheard.
+#: The newest is refused, not the oldest put out: that may be the page with the conversation, and whoever stole a
+#: session could put it out. Nor would it end: a page that was put out comes again, and puts out the next.
+PAGES_AT_ONCE: Final = 16
+#: such a socket is found by the protocol's pings about this late
+_AGAIN_SECONDS: Final = 15
 
 
 class Presence:
@@ -11,6 +24,24 @@ class Presence:
     def __init__(self) -> None:
         self.sockets: dict[int, PageSocket] = {}
         self._count: dict[int, int] = {}
+        self._pages: Counter[int] = Counter()
+
+    @contextmanager
+    def page_of(self, session_id: int) -> Iterator[None]:
+        """One more page of this session, from its handshake on. TooMany `too-many-pages` where there are enough."""
+        if self._pages[session_id] >= PAGES_AT_ONCE:
+            raise TooMany(
+                "too-many-pages",
+                "Too many pages are open: close one of them.",
+                details={"retry_after_seconds": _AGAIN_SECONDS},
+            )
+        self._pages[session_id] += 1
+        try:
+            yield
+        finally:
+            self._pages[session_id] -= 1
+            if not self._pages[session_id]:
+                del self._pages[session_id]
 
     def opened(self, account_id: int) -> None:
         """A page's socket opened."""

@@ -7,6 +7,7 @@ import time
 from aiohttp import web
 
 from service.audit.model import Action
+from service.errors import TooMany
 from service.http.routing import SIGNED_IN, Reach, RouteTable, Visit
 from service.live import LIVE
 from service.push.audiences import audiences_for
@@ -18,10 +19,21 @@ routes = RouteTable("push")
 
 
 @routes.websocket(
-    "/live", right=SIGNED_IN, sends=LiveMessage, reach=Reach.LIVE, audits=(Action.CASE_SHOWN,), in_contact=True
+    "/live",
+    right=SIGNED_IN,
+    sends=LiveMessage,
+    reach=Reach.LIVE,
+    audits=(Action.CASE_SHOWN,),
+    in_contact=True,
+    fails=[(TooMany, "too-many-pages")],
 )
 async def live(visit: Visit) -> web.StreamResponse:
     """A snapshot, then numbered changes of what this page may see."""
+    with visit.app[LIVE].presence.page_of(visit.viewer.session_id):
+        return await _served(visit)
+
+
+async def _served(visit: Visit) -> web.StreamResponse:
     here, viewer = visit.app[LIVE], visit.viewer
     listener = viewer.listens
     reader = Reader(audiences_for(viewer), viewer.account_id, viewer.session_id, viewer.standing)

@@ -22,7 +22,7 @@ from service.keys import Sealed
 
 _BIG = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers rows by itself only for INTEGER PRIMARY KEY
 
-#: A row's own number.
+#: A row's own number. Tables that are numbered by it: NUMBERED_ONCE.
 RowId = Annotated[int, mapped_column(_BIG)]
 #: A PBX id of the settings, `pbx1`.
 PbxId = Annotated[str, mapped_column(String(32))]
@@ -37,6 +37,9 @@ NameIndex = Annotated[str, mapped_column(String(64))]
 #: `info` of columns that are sealed with their case's data key. All other `Sealed` columns are sealed by the keyring,
 #: so that a rotation of the master key reaches them.
 UNDER_CASE_KEY: Final = {"sealed_with": "case"}
+#: `__table_args__` of a table that numbers its rows: no number is given to another row once the first is gone, as the
+#: audit trail, logs and people go on naming it. PostgreSQL does that anyway.
+NUMBERED_ONCE: Final = {"sqlite_autoincrement": True}
 
 
 class UtcDateTime(TypeDecorator[datetime]):

@@ -13,13 +13,14 @@ import sqlite3
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
-from sqlalchemy import Connection, Dialect, event, make_url, text
+from sqlalchemy import Connection, Dialect, NullPool, create_engine, event, make_url, text
 from sqlalchemy.exc import TimeoutError as TurnTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from pbx.errors import SetupError
 from service.store import one_trip
 
 #: How long a statement waits for somebody else's lock before it fails.
@@ -30,6 +31,7 @@ TURN_SECONDS: Final = 3.0
 #: How long SQLite's files may take to close, the last of which writes its log back.
 CLOSING_SECONDS: Final = 5.0
 _WRITES: Final = "ecoute_writes"
+_T = TypeVar("_T")
 
 
 class StoreGone(ConnectionError):
@@ -108,11 +110,26 @@ class Store:
         elif found != self._identity:
             raise StoreGone(f"{self.file.name} is not the file any more that was opened")
 
-    async def upgrade(self) -> None:
-        """Bring the schema to the newest revision. Safe to call from several processes at once."""
-        from service.store.upgrade import upgrade
+    async def look(self, question: Callable[[Connection], _T]) -> _T:
+        """What a question finds that only reads; asked before the first unit of work, it leaves SQLite's file alone.
 
-        await upgrade(self.engine)
+        Also what a process that was killed left beside the file (-wal) stays there, which others would write back.
+        """
+        if self.file is None:
+            async with self.engine.connect() as connection:
+                return await connection.run_sync(question)
+        self.check_file()
+        return await asyncio.to_thread(_look, self.file, question)
+
+    async def upgrade(self) -> None:
+        """Bring the schema to the newest revision. Safe to call from several processes at once.
+
+        SetupError when the store is of a newer version: then nothing was changed.
+        """
+        from service.store.upgrade import is_current, upgrade
+
+        if not await self.look(is_current):
+            await upgrade(self.engine)
 
     async def ping(self) -> None:
         """Raise if the database does not answer."""
@@ -144,13 +161,37 @@ def _sqlite_engine(url: str, check_file: Callable[[], None], endings: set[asynci
     return engine
 
 
+def _look(file: Path, question: Callable[[Connection], _T]) -> _T:
+    engine = create_engine("sqlite://", creator=lambda: _onlooker(file), poolclass=NullPool, hide_parameters=True)
+    with engine.connect() as connection:
+        return question(connection)
+
+
+def _onlooker(file: Path) -> sqlite3.Connection:
+    """The last one who may write and closes the file writes its log back; one who may not leaves an empty log behind.
+
+    So only where there is something in a log do we come as one who may not.
+    """
+    try:
+        logged = file.with_name(f"{file.name}-wal").stat().st_size
+    except FileNotFoundError:
+        logged = 0
+    wait = LOCK_TIMEOUT_MS / 1000
+    if logged:
+        return sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True, timeout=wait)
+    return sqlite3.connect(file, timeout=wait)
+
+
 def _prepare_sqlite(connection: sqlite3.Connection, _record: ConnectionPoolEntry) -> None:
-    """synchronous=FULL: with NORMAL a power cut takes acknowledged commits along. secure_delete: erased is gone."""
+    """Nothing here writes: the file may turn out to be another line's.
+
+    synchronous=FULL: with NORMAL a power cut takes acknowledged commits along. secure_delete: erased is gone; not every
+    SQLite is built so.
+    """
     connection.isolation_level = None  # we begin ourselves, see below
     cursor = connection.cursor()
     for pragma in (
         f"busy_timeout={LOCK_TIMEOUT_MS}",
-        "journal_mode=WAL",
         "synchronous=FULL",
         "foreign_keys=ON",
         "secure_delete=ON",
@@ -160,8 +201,14 @@ def _prepare_sqlite(connection: sqlite3.Connection, _record: ConnectionPoolEntry
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    """A writer takes the write lock at once: a reader that turns writer later could fail without waiting."""
+    """A writer takes the write lock at once: a reader that turns writer later could fail without waiting.
+
+    Before its first time it sees that readers need not wait for it (WAL), which a copy of the database does not have.
+    """
     writes = connection.get_execution_options().get(_WRITES, False)
+    if writes and not connection.info.get(_WRITES):
+        connection.exec_driver_sql("PRAGMA journal_mode=WAL")
+        connection.info[_WRITES] = True
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
@@ -187,8 +234,19 @@ def _postgresql_engine(url: str) -> AsyncEngine:
 
 
 def _connect(dialect: Dialect, _record: ConnectionPoolEntry, given: list[Any], named: dict[str, Any]) -> Any:
-    """A server that is not there, or hangs, says so in one way: ConnectionError, where asyncpg knows several."""
+    """A server that is not there, or hangs, says so in one way: ConnectionError, where asyncpg knows several.
+
+    SetupError where the address has something that asyncpg does not take: what was written is not repeated, a password
+    may be in it.
+    """
     try:
         return dialect.connect(*given, **named)
     except (OSError, TimeoutError) as error:
         raise ConnectionError("the database's server does not answer") from error
+    except (TypeError, ValueError, OverflowError) as error:
+        raise SetupError(
+            "store-url-unfit",
+            "The database's address, store.url in ecoute.toml, has a port or an option that there is not.",
+            "Write it like postgresql+asyncpg://user@host:5432/database; for TLS add ?ssl=require, where others say "
+            "sslmode.",
+        ) from error

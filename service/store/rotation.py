@@ -12,6 +12,7 @@ Each step finds what an earlier run did: it may be killed at any instant and cal
 from __future__ import annotations
 
 import asyncio
+import itertools
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -21,6 +22,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from sqlalchemy import Column, LargeBinary, Table, bindparam, func, select, text, tuple_, type_coerce, update
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from service.keys import Keyring, KeysError, Sealed
@@ -33,6 +35,11 @@ from service.store.tables import metadata
 
 #: values sealed anew in one transaction: some milliseconds, so that nobody waits for us
 BATCH: Final = 200
+#: shorter than the second after which PostgreSQL takes whoever waits for us for deadlocked…
+_TABLES_WAIT_MS: Final = 400
+#: …and asked for so often: about as long as anybody waits for a lock
+_TABLES_ASKED: Final = 12
+_STATEMENT_TIMEOUT: Final = "57014"
 #: between two transactions: SQLite lets in whoever asks first
 _PAUSE_SECONDS: Final = 0.01
 #: a process that lacks the key is waited for so long; then the rotation gives up, and nothing was sealed with it…
@@ -149,7 +156,7 @@ async def retire(store: Store, data_dir: Path) -> list[Path]:
     """The files of the keys that seal nothing any more are put away; where they lie now.
 
     While it looks, nobody writes. KeysError `key-still-used` when something is left under an old key, or a process may
-    still seal with it.
+    still seal with it; `store-busy` when somebody writes for long.
     """
     with only_rotation(data_dir):
         async with store.transaction() as session:
@@ -226,11 +233,13 @@ async def _rewrap_all(store: Store, keyring: Keyring, tell: Progress) -> None:
     async with store.reading() as session:
         total = sum(count for name, count in (await _values(session)).items() if name != keyring.known[0])
     done, told_at = 0, time.monotonic()
-    for one in sealed_columns():
+    # Others lock rows in an order of their own. What they hold is left for later and then taken one by one: whoever
+    # waits and holds nothing is in nobody's way.
+    for one, most in itertools.product(sealed_columns(), (BATCH, 1)):
         after: Sequence[Any] | None = None
         while True:
             async with store.transaction() as session:
-                rows = await _batch(session, keyring, one, after)
+                rows = await _batch(session, keyring, one, after, most)
                 await _rewrap(session, keyring, one, rows)
             if not rows:
                 break
@@ -243,14 +252,15 @@ async def _rewrap_all(store: Store, keyring: Keyring, tell: Progress) -> None:
 
 
 async def _batch(
-    session: AsyncSession, keyring: Keyring, one: SealedColumn, after: Sequence[Any] | None
+    session: AsyncSession, keyring: Keyring, one: SealedColumn, after: Sequence[Any] | None, most: int
 ) -> Sequence[Mapping[str, Any]]:
-    """The next rows, by primary key, whose value another key has sealed."""
+    """The next rows, by primary key, whose value another key has sealed. Only a single one is waited for."""
     statement = (
         select(*one.table.columns)
         .where(one.column.is_not(None), _head(one.column) != keyring.head)
         .order_by(*one.keys)
-        .limit(BATCH)
+        .limit(most)
+        .with_for_update(key_share=True, skip_locked=most > 1)
     )
     if after is not None:
         statement = statement.where(tuple_(*one.keys) > tuple_(*after))
@@ -311,10 +321,30 @@ async def _holders(session: AsyncSession, absent_after: timedelta) -> list[Holde
 
 
 async def _nobody_writes(session: AsyncSession) -> None:
-    """Until the transaction ends; who began to write is waited for. On SQLite a writer is alone anyway."""
-    if session.get_bind().dialect.name == "postgresql":
-        names = ", ".join(sorted({one.table.name for one in sealed_columns()} | {MasterKeyMark.__tablename__}))
-        await session.execute(text(f"LOCK TABLE {names} IN SHARE MODE"))
+    """Until the transaction ends; who began to write is waited for. On SQLite a writer is alone anyway.
+
+    Writers come to these tables in several orders: one that waits for us, while we wait for it, would be made to fail.
+    So we give way before, and ask again.
+    """
+    if session.get_bind().dialect.name != "postgresql":
+        return
+    names = ", ".join(sorted({one.table.name for one in sealed_columns()} | {MasterKeyMark.__tablename__}))
+    for _ in range(_TABLES_ASKED):
+        try:
+            async with session.begin_nested():
+                await session.execute(text(f"SET LOCAL statement_timeout = {_TABLES_WAIT_MS}"))
+                await session.execute(text(f"LOCK TABLE {names} IN SHARE MODE"))
+                await session.execute(text("SET LOCAL statement_timeout TO DEFAULT"))
+        except DBAPIError as error:
+            if getattr(error.orig, "sqlstate", None) != _STATEMENT_TIMEOUT:
+                raise
+            await asyncio.sleep(_PAUSE_SECONDS)
+        else:
+            return
+    raise KeysError(
+        "store-busy",
+        "Somebody has written into the database for seconds: nothing was put away. Run `ecoute keys retire` again.",
+    )
 
 
 def _still_used(why: str) -> KeysError:

@@ -22,9 +22,7 @@ async def open_keys(store: Store, data_dir: Path) -> Keyring:
     KeysError when the master key is missing or another store's, SetupError when the store is of a newer version: then
     nothing was changed, in neither of them.
     """
-    async with store.engine.connect() as connection:
-        await connection.run_sync(refuse_newer)
-        wanted = await connection.run_sync(_marked)
+    wanted = await store.look(_marked)
     keyring = load_keyring(data_dir) if wanted is None else _load_for(data_dir, wanted)
     await store.upgrade()
     async with store.transaction() as session:
@@ -69,7 +67,8 @@ async def _stored_keys(session: AsyncSession) -> dict[str, StoredKey]:
 
 
 def _marked(connection: Connection) -> str | None:
-    """Fingerprint of the master key that the store belongs to, whatever its version; None: a new store."""
+    """Fingerprint of the master key that the store belongs to; None: a new store. SetupError for a newer one."""
+    refuse_newer(connection)
     if not inspect(connection).has_table(MasterKeyMark.__tablename__):
         return None
     found: str | None = connection.scalar(text("SELECT fingerprint FROM master_key_mark WHERE id = 1"))
@@ -90,11 +89,12 @@ def _load_for(data_dir: Path, wanted: str) -> Keyring:
 
 
 def _foreign(keyring: Keyring, wanted: str) -> KeysError:
-    found = ", ".join(keyring.known)
+    found, name = ", ".join(keyring.known), key_id(wanted)
     return KeysError(
         "master-key-foreign",
-        f"This database belongs to master key {key_id(wanted)}, but {keyring.place / 'master.key'} is master key "
-        f"{found}: put the one that belongs to it there, from the same backup as the database.",
+        f"This database belongs to master key {name}, but {keyring.place / 'master.key'} is master key {found}: put "
+        f"the file of {name} beside it, as {keyring.place / f'master-{name}.key'} (chmod 600). Replace none that is "
+        "there: newer backups may need it.",
     )
 
 

@@ -42,6 +42,12 @@ def is_newest(connection: Connection) -> bool:
     return list(connection.scalars(text("SELECT version_num FROM alembic_version"))) == [newest()]
 
 
+def is_current(connection: Connection) -> bool:
+    """Whether nothing is to be done; SetupError for a newer store. Only reads."""
+    refuse_newer(connection)
+    return is_newest(connection)
+
+
 def refuse_newer(connection: Connection) -> None:
     """SetupError `database-newer` for a store that a later version has upgraded. Only reads."""
     if is_newest(connection):
@@ -66,15 +72,12 @@ def _upgrade(connection: Connection) -> None:
     if connection.dialect.name == "postgresql":
         connection.execute(text("SET LOCAL lock_timeout = 0"))
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+    refuse_newer(connection)  # whoever was quicker may have been of a newer version
     command.upgrade(config(connection), "head")
 
 
 async def upgrade(engine: AsyncEngine) -> None:
     """Bring the schema to the newest revision, in one transaction: all or nothing. SetupError for a newer store."""
-    async with engine.connect() as connection:
-        await connection.run_sync(refuse_newer)
-        if await connection.run_sync(is_newest):
-            return
     writing = engine.execution_options(ecoute_writes=True)
     async with writing.begin() as connection:
         await connection.run_sync(_upgrade)

@@ -11,7 +11,7 @@ import time
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from rich.console import Console
 from rich.table import Table
@@ -36,6 +36,8 @@ NOT_YET: Final = {
     "observatory table over 1,000,000 calls": ("<= 1 s", "there is no observatory yet"),
 }
 OUT: Final = ROOT / "var" / "bench.json"
+#: figures that mean nothing do not come among those that do
+OUT_TINY: Final = OUT.with_name("bench-tiny.json")
 _console = Console(stderr=True, highlight=False)
 
 
@@ -74,13 +76,35 @@ def show(rows: Sequence[Row]) -> None:
         console.print(f"{row.name}: {row.note}", markup=False, soft_wrap=True)
 
 
+def written(file: Path) -> list[dict[str, Any]]:
+    """The rows that an earlier run wrote; none where there was no such run, or it was broken off while it wrote."""
+    try:
+        rows: list[dict[str, Any]] = json.loads(file.read_text())
+    except (FileNotFoundError, ValueError):
+        return []
+    return rows
+
+
+def together(
+    before: Sequence[dict[str, Any]], now: Sequence[dict[str, Any]], words: Sequence[str]
+) -> list[dict[str, Any]]:
+    """What was measured now in the place of the same row from before; the others stay.
+
+    `words`: asked for now. A row that could not run is named by its word.
+    """
+    anew = {row["name"]: row for row in now}
+    kept = [anew.pop(row["name"], row) for row in before if row["name"] in anew or row["name"] not in words]
+    return [*kept, *anew.values()]
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """0 whether goals were reached or not: the table tells. 2 for a wrong word."""
     parser = argparse.ArgumentParser(prog="make bench ARGS=…", description=__doc__)
     parser.add_argument("--only", action="append", choices=sorted(ROWS), help="this row alone; repeat for several")
     parser.add_argument("--tiny", action="store_true", help="shows that the code runs; the figures mean nothing")
-    parser.add_argument("--out", type=Path, default=OUT, help="where the figures are written")
+    parser.add_argument("--out", type=Path, help=f"where the figures are written; default: {OUT.name}")
     asked = parser.parse_args(arguments)
+    out: Path = asked.out or (OUT_TINY if asked.tiny else OUT)
     rows: list[Row] = []
     with tempfile.TemporaryDirectory(prefix="ecoute-bench-") as folder:
         bench = Bench(size=TINY if asked.tiny else Size(), folder=Path(folder), say=say)
@@ -88,10 +112,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             rows += measured(word, bench)
     if not asked.only:
         rows += [did_not_run(name, goal, why) for name, (goal, why) in NOT_YET.items()]
-    asked.out.parent.mkdir(parents=True, exist_ok=True)
-    asked.out.write_text(json.dumps([row.as_json() for row in rows], indent=1, ensure_ascii=False) + "\n")
+    found = [row.as_json() for row in rows]
+    if asked.only:
+        found = together(written(out), found, asked.only)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n")
     show(rows)
-    say(f"written to {asked.out}")
+    say(f"written to {out}")
     return 0
 
 

@@ -98,6 +98,31 @@ def test_a_row_that_cannot_run_says_why_and_does_not_hold(tmp_path: Path, monkey
     assert row["note"] == "could not run: OSError: no telephone here"
 
 
+def test_a_row_that_is_measured_alone_leaves_the_others_in_their_places(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def measure(_bench: object) -> list[Row]:
+        return [Row(name=name, value=value, unit="ms", goal="", holds=True, n=1, note="") for name, value in figures]
+
+    def figures_after(*arguments: str) -> list[tuple[str, float | None]]:
+        return [(row["name"], row["value"]) for row in run(tmp_path, *arguments)]
+
+    for word in ("idle", "popup"):
+        monkeypatch.setattr(f"tests.bench.{bench.ROWS[word][0]}.measure", measure)
+    figures = [("one", 1.0), ("two", 2.0)]
+    assert figures_after("--only", "idle") == figures
+    figures = [("three", 3.0)]
+    assert figures_after("--only", "popup") == [("one", 1.0), ("two", 2.0), ("three", 3.0)]
+    figures = [("two", 22.0), ("one", 11.0)]
+    assert figures_after("--only", "idle") == [("one", 11.0), ("two", 22.0), ("three", 3.0)]
+    monkeypatch.setattr("tests.bench.popup.measure", None)
+    failed = figures_after("--only", "popup")
+    assert failed == [("one", 11.0), ("two", 22.0), ("three", 3.0), ("popup", None)]
+    monkeypatch.setattr("tests.bench.popup.measure", measure)
+    figures = [("three", 33.0)]
+    assert figures_after("--only", "popup") == [("one", 11.0), ("two", 22.0), ("three", 33.0)]
+
+
 def test_a_change_that_one_socket_missed_is_no_figure() -> None:
     line = Line(sent={1: 0.0, 2: 0.0})
     said = [{"seen": {"1": 2, "2": 2}, "last": {}, "refetches": 0, "closed": 0}]

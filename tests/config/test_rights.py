@@ -12,5 +12,5 @@ TABLE = Path(__file__).parents[2] / "docs" / "rights.md"
 
 def test_the_table_of_rights_is_current() -> None:
     assert TABLE.read_text(encoding="utf-8") == rendered(ROUTE_TABLES), (
-        "write it anew: python -m service.http.rights > docs/rights.md"
+        "write it anew: python -m service.cli.describe rights > docs/rights.md"
     )

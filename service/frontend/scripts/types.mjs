@@ -11,7 +11,7 @@ const python = process.env.PYTHON ?? join(house, ".venv/bin/python");
 const folder = mkdtempSync(join(tmpdir(), "openapi-"));
 try {
   const document = join(folder, "openapi.json");
-  writeFileSync(document, execFileSync(python, ["-m", "service.http.openapi"], { cwd: house }));
+  writeFileSync(document, execFileSync(python, ["-m", "service.cli.describe", "openapi"], { cwd: house }));
   const cli = join(frontend, "node_modules/openapi-typescript/bin/cli.js");
   const output = join(frontend, "src/api/schema.d.ts");
   execFileSync(process.execPath, [cli, document, "--output", output, ...process.argv.slice(2)], { stdio: "inherit" });

@@ -3,42 +3,48 @@
 import { signal } from "@preact/signals";
 import { beforeEach, describe, expect, test, vi } from "vitest";
 import { ApiError } from "../src/api/http";
-import type { Known, Offer } from "../src/api/types";
+import type { ContactView, Known, Offer } from "../src/api/types";
 
-const { asked, offer, callNow } = vi.hoisted(() => ({
-  asked: [] as { callId: string; what: string; tell: (found: unknown) => void; fail: (why: unknown) => void }[],
+const { asked, offer, contact, callNow } = vi.hoisted(() => ({
+  asked: [] as { callId: unknown; what: string; tell: (found: unknown) => void; fail: (why: unknown) => void }[],
   offer: { current: null as unknown },
+  contact: { current: null as unknown },
   callNow: { current: null as unknown },
 }));
 
 vi.mock("../src/api/service", () => {
-  const answers = (what: string) => (callId: string) =>
+  const answers = (what: string) => (callId: unknown) =>
     new Promise((tell, fail) => {
       asked.push({ callId, what, tell, fail });
     });
-  return { known: answers("known"), confirmSpeaker: answers("confirm") };
+  return { known: answers("known"), confirmSpeaker: answers("confirm"), shieldNumber: answers("shield") };
 });
 vi.mock("../src/app/station", () => {
   offer.current = signal(null);
-  return { live: { offer: offer.current } };
+  contact.current = signal(null);
+  return { live: { offer: offer.current, contact: contact.current } };
 });
 vi.mock("../src/listener/mode", () => {
   callNow.current = signal(null);
   return { callNow: callNow.current };
 });
 
-const { ask, confirm, knownOf } = await import("../src/listener/caller");
+const { ask, confirm, isOpened, knownOf, shield } = await import("../src/listener/caller");
 
 const offered = offer.current as { value: Offer | null };
+const ours = contact.current as { value: ContactView | null };
 const atHand = callNow.current as { value: string | null };
 const known = (contacts: number, shielded = false): Known =>
   ({ number: "known", contacts, shielded, cases: [] }) as never;
 const rings = (callId: string, what: Known): Offer => ({ call_id: callId, returning: false, ...what }) as Offer;
+const talksIn = (callId: string, hidden: boolean, saved: string | null = null): ContactView =>
+  ({ contact_id: 7, call_id: callId, known_hidden: hidden, saved_at: saved }) as ContactView;
 const away = new ApiError("service-unreachable", 0, "");
 
 beforeEach(() => {
   asked.length = 0;
   offered.value = null;
+  ours.value = null;
   atHand.value = null;
 });
 
@@ -145,4 +151,65 @@ test("a case that was discarded while the phone rings is not shown any more", ()
   offered.value = rings("k", known(3));
   offered.value = rings("k", known(2));
   expect(knownOf("k")).toMatchObject({ contacts: 2 });
+});
+
+describe("a number that is shielded while its caller is spoken with", () => {
+  const talking = (callId: string): void => {
+    offered.value = rings(callId, known(3));
+    atHand.value = callId;
+    offered.value = null;
+    ours.value = talksIn(callId, false);
+    expect(knownOf(callId)).toMatchObject({ contacts: 3 });
+  };
+
+  test("by somebody else: what the page showed is taken away, until it was checked who is speaking", async () => {
+    talking("l");
+    ours.value = talksIn("l", true);
+    expect(knownOf("l")).toEqual({ number: "known", shielded: true, contacts: 0, last_contact_at: null, cases: [] });
+    const confirmed = confirm("l");
+    asked[0]?.tell(known(3, true));
+    expect(await confirmed).toBe(true);
+    ours.value = talksIn("l", true, "2026-11-21T14:02:00Z");
+    expect(knownOf("l"), "the feed tells of the answer later").toMatchObject({ contacts: 3, shielded: false });
+  });
+
+  test("by whom it is spoken with: nothing is taken away, and nothing is to be shielded again", async () => {
+    talking("m");
+    const shielded = shield("m", 7);
+    ours.value = talksIn("m", true);
+    expect(knownOf("m"), "told before the answer came").toMatchObject({ contacts: 3 });
+    asked[0]?.tell({ shielded: true });
+    expect(await shielded).toBe(true);
+    expect(knownOf("m")).toMatchObject({ contacts: 3, shielded: false });
+    expect(isOpened("m")).toBe(true);
+  });
+
+  test("with an answer that was lost: the page shows what is true", async () => {
+    talking("n");
+    const shielded = shield("n", 7);
+    ours.value = talksIn("n", true);
+    asked[0]?.fail(away);
+    expect(await shielded).toBe(false);
+    expect(knownOf("n")).toMatchObject({ contacts: 0, shielded: true });
+    expect(isOpened("n")).toBe(false);
+  });
+
+  test("stays hidden when what is known was asked before", async () => {
+    atHand.value = "o";
+    const late = ask("o");
+    ours.value = talksIn("o", true);
+    asked[0]?.tell(known(3));
+    await late;
+    expect(knownOf("o")).toMatchObject({ contacts: 0, shielded: true });
+  });
+});
+
+describe("whether the number is shielded, once it was checked who is speaking", () => {
+  test.each([true, false])("is said as the service has it: %s", async (shielded) => {
+    atHand.value = `p${shielded}`;
+    const confirmed = confirm(`p${shielded}`);
+    asked[0]?.tell(known(2, shielded));
+    await confirmed;
+    expect(isOpened(`p${shielded}`)).toBe(shielded);
+  });
 });

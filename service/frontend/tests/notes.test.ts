@@ -57,6 +57,7 @@ const VIEW: ContactView = {
   started_at: "2026-11-21T14:00:00Z",
   ended_at: null,
   listener_name: "Camille",
+  known_hidden: false,
   call_live: true,
 };
 

@@ -39,6 +39,7 @@ from tests.support.witness import Witness
 HABITS: Final = ((30.0, 0.6), (12.0, 0.2), (2.0, 0.2))
 LISTENERS: Final = 20
 TALK_SECONDS: Final = 8.0
+#: callers come for so long before the kill, and after the service may come back
 BEFORE_SECONDS, AFTER_SECONDS = 10.0, 15.0
 #: the goal: from the service's first line of work until the books hold all that was missed
 RESYNC_SECONDS: Final = 5.0

@@ -70,14 +70,14 @@ async def test_only_what_the_database_has_committed_is_purged_and_a_restart_goes
 
 
 async def test_a_journal_that_cannot_be_written_is_told_once_and_tried_again(
-    sqlite_store: Store, journal: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    store: Store, journal: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(purging, "PURGE_SECONDS", 0.01)
     content = journal.read_bytes()
     journal.unlink()
     journal.mkdir()  # opening it is an OSError, for root too
-    await commit(sqlite_store, Position(journal.stat().st_ino, len(content)))
-    task = asyncio.create_task(JournalPurge(sqlite_store, "pbx1", journal).run())
+    await commit(store, Position(journal.stat().st_ino, len(content)))
+    task = asyncio.create_task(JournalPurge(store, "pbx1", journal).run())
     try:
         async with asyncio.timeout(10):
             said = ""
@@ -86,7 +86,7 @@ async def test_a_journal_that_cannot_be_written_is_told_once_and_tried_again(
                 said += capsys.readouterr().out
             journal.rmdir()
             journal.write_bytes(content)
-            await commit(sqlite_store, Position(journal.stat().st_ino, len(content)))
+            await commit(store, Position(journal.stat().st_ino, len(content)))
             while TOKEN in journal.read_bytes():
                 await asyncio.sleep(0.05)
         assert (said + capsys.readouterr().out).count("journal-unpurged") == 1
@@ -96,14 +96,14 @@ async def test_a_journal_that_cannot_be_written_is_told_once_and_tried_again(
 
 @pytest.fixture
 async def recorder(
-    sqlite_store: Store, keyring: Keyring, journal: Path, monkeypatch: pytest.MonkeyPatch
+    store: Store, keyring: Keyring, journal: Path, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Recorder]:
     async def nobody_looks(_: Recorded) -> None:
         pass
 
     monkeypatch.setattr(recording, "_QUIET_EVERY_SECONDS", 0.0)
     archive = Archive("pbx1", keyring, CallerNumbers(CallerKeyRing(), "FR"))
-    made = Recorder(sqlite_store, archive, journal, live=list, announce=nobody_looks)
+    made = Recorder(store, archive, journal, live=list, announce=nobody_looks)
     task = asyncio.create_task(made.run())
     begun = journal.read_bytes()
     journal.write_bytes(b"")
@@ -120,16 +120,16 @@ async def heard(recorder: Recorder, at: float) -> None:
 
 
 async def test_a_place_becomes_safe_on_a_quiet_line_long_after_it_was_heard(
-    sqlite_store: Store, recorder: Recorder, journal: Path
+    store: Store, recorder: Recorder, journal: Path
 ) -> None:
     recorder.sample(BASE)
     await heard(recorder, BASE + 10)
-    assert await committed(sqlite_store) == Position(), "a connection that died unnoticed may have swallowed something"
+    assert await committed(store) == Position(), "a connection that died unnoticed may have swallowed something"
     await heard(recorder, BASE + recording.QUIET_SECONDS + 3)
-    assert await committed(sqlite_store) == Position(journal.stat().st_ino, journal.stat().st_size, 1_500_000)
+    assert await committed(store) == Position(journal.stat().st_ino, journal.stat().st_size, 1_500_000)
 
 
-async def test_a_quiet_line_passes_no_call_that_is_open(sqlite_store: Store, recorder: Recorder, journal: Path) -> None:
+async def test_a_quiet_line_passes_no_call_that_is_open(store: Store, recorder: Recorder, journal: Path) -> None:
     recorder.sample(BASE - 10)
     before = journal.stat().st_size
     entered = next(fact for fact in facts(1, base=BASE) if isinstance(fact, CallEntered))
@@ -139,17 +139,17 @@ async def test_a_quiet_line_passes_no_call_that_is_open(sqlite_store: Store, rec
         file.write(told(TOKEN, 3))
     recorder.sample(BASE + 10)
     await heard(recorder, BASE + 500)
-    assert (await committed(sqlite_store)).offset == before
+    assert (await committed(store)).offset == before
     recorder.offer([replace(fact, call_id=entered.call_id) for fact in facts(1, base=BASE)[1:2]])
     recorder.offer(facts(1, base=BASE)[-1:])
     await recorder.settled()
     recorder.sample(BASE + 600)
     await heard(recorder, BASE + 700)
-    assert (await committed(sqlite_store)).offset == journal.stat().st_size
+    assert (await committed(store)).offset == journal.stat().st_size
 
 
 async def test_nothing_becomes_safe_while_the_journal_has_to_be_read(
-    sqlite_store: Store, recorder: Recorder, journal: Path
+    store: Store, recorder: Recorder, journal: Path
 ) -> None:
     recorder.sample(BASE)
     journal.unlink()
@@ -157,7 +157,7 @@ async def test_nothing_becomes_safe_while_the_journal_has_to_be_read(
     recorder.offer([PbxConnected(pbx="pbx1", at=BASE + 1, version="22.10.1")])
     await recorder.settled()
     await heard(recorder, BASE + 500)
-    assert await committed(sqlite_store) == Position()
+    assert await committed(store) == Position()
 
 
 def step(at: float, call_id: str, words: str) -> bytes:
@@ -169,7 +169,7 @@ def step(at: float, call_id: str, words: str) -> bytes:
 
 
 async def test_a_call_that_died_with_the_pbx_makes_no_place_safe_that_a_waiting_call_began_before(
-    sqlite_store: Store, keyring: Keyring, journal: Path, monkeypatch: pytest.MonkeyPatch
+    store: Store, keyring: Keyring, journal: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its end is presumed at its last instant, which lies before the other began: the journal goes on beyond both."""
 
@@ -184,7 +184,7 @@ async def test_a_call_that_died_with_the_pbx_makes_no_place_safe_that_a_waiting_
     waiting = step(BASE + 30, waits, f"{entered} {BASE + 30:.0f}") + step(BASE + 31, waits, "2 queued national")
     journal.write_bytes(before + waiting)
     archive = Archive("pbx1", keyring, CallerNumbers(CallerKeyRing(), "FR"))
-    recorder = Recorder(sqlite_store, archive, journal, live=lambda: [waits], announce=nobody_looks)
+    recorder = Recorder(store, archive, journal, live=lambda: [waits], announce=nobody_looks)
     task = asyncio.create_task(recorder.run())
     try:
         recorder.offer([PbxConnected(pbx="pbx1", at=BASE + 40, version="22.10.1")])
@@ -194,12 +194,12 @@ async def test_a_call_that_died_with_the_pbx_makes_no_place_safe_that_a_waiting_
         for seconds in (51, 62, 73):
             recorder.sample(BASE + seconds)
             await heard(recorder, BASE + seconds)
-        async with sqlite_store.reading() as session:
+        async with store.reading() as session:
             dead = await queries.call_by_id(session, died)
         assert dead is not None
         assert dead.ended_by is EndedBy.FAULT
-        await JournalPurge(sqlite_store, "pbx1", journal).purge()
+        await JournalPurge(store, "pbx1", journal).purge()
         assert TOKEN in journal.read_bytes()[len(before) :], "who waits is still needed"
-        assert (await committed(sqlite_store)).offset <= len(before)
+        assert (await committed(store)).offset <= len(before)
     finally:
         await end(task)

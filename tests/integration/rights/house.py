@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import aiohttp
 from aiohttp import web
@@ -81,6 +81,15 @@ class Viewer:
         return self.cast == LEFT
 
 
+class Entry(NamedTuple):
+    """What an entry of the audit trail says, but for when."""
+
+    account_id: int | None
+    action: Action
+    subject: str
+    subject_id: str
+
+
 @dataclass(slots=True)
 class House:
     """Everything that a cell needs."""
@@ -100,8 +109,8 @@ class House:
     held: dict[int, Record] = field(default_factory=dict)
     #: account → cases of another team that they may see, because its caller calls them
     callers: dict[int, set[int]] = field(default_factory=dict)
-    #: (account, action) of all that is on the trail, as far as it was read
-    entries: list[tuple[int | None, Action]] = field(default_factory=list)
+    #: all that is on the trail, as far as it was read
+    entries: list[Entry] = field(default_factory=list)
 
     @property
     def world(self) -> World:
@@ -119,15 +128,19 @@ class House:
         async with viewer.client.post(f"{API}/session", json=body) as response:
             assert response.status == 200, await response.text()
 
-    async def new_entries(self) -> list[tuple[int | None, Action]]:
-        """(account, action) of what was put on the trail since this was last asked."""
+    def offer(self, account_id: int) -> Entry:
+        """What is known of who rings this listener was shown to them."""
+        return Entry(account_id, Action.CASE_SHOWN, "case", str(self.shown[account_id].case_id))
+
+    async def new_entries(self) -> list[Entry]:
+        """What was put on the trail since this was last asked."""
         async with self.store.reading() as session:
             rows = await session.execute(
-                select(AuditEntry.account_id, AuditEntry.action)
+                select(AuditEntry.account_id, AuditEntry.action, AuditEntry.subject, AuditEntry.subject_id)
                 .where(AuditEntry.seq > len(self.entries))
                 .order_by(AuditEntry.seq)
             )
-            fresh = [(row[0], row[1]) for row in rows]
+            fresh = [Entry(*row) for row in rows]
         self.entries += fresh
         return fresh
 
@@ -225,7 +238,7 @@ async def _known_phone(_endpoint: str, _password: str) -> None:
 
 async def _told(house: House) -> None:
     """The offers that are shown are on the trail."""
-    shown = {(account_id, Action.CASE_SHOWN) for account_id in house.shown}
+    shown = {house.offer(account_id) for account_id in house.shown}
     for _ in range(500):
         await house.new_entries()
         if shown <= set(house.entries):

@@ -16,8 +16,8 @@ import aiohttp
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from service.accounts.rights import Right, Role
-from service.audit.model import Action
 from service.http.routing import Reach
+from tests.integration.rights import trail
 from tests.integration.rights.cells import FOREIGN, Cell, Tie, cells_of, expected, visible
 from tests.integration.rights.examples import About
 from tests.integration.rights.house import API, House, Viewer
@@ -59,7 +59,7 @@ class Asked:
     cell: Cell
     record: Record | None = None
     mine: Record | None = None  #: of the viewer, to be linked
-    words: dict[str, Any] = field(default_factory=dict)
+    words: dict[str, Any] = field(default_factory=dict)  #: of the path
 
 
 async def make_ready(house: House, cells: list[Cell]) -> list[Asked]:
@@ -120,6 +120,8 @@ async def _address(house: House, asked: Asked, *, unknown: bool = False) -> str:
         words |= {"case_id": UNKNOWN_ID, "contact_id": UNKNOWN_ID, "call_id": UNKNOWN_CALL, "session_id": UNKNOWN_ID}
         if cell.example.about is About.LINK and asked.mine is not None:
             words["contact_id"] = asked.mine.contact_id
+    else:
+        asked.words = words
     path = cell.example.path or cell.route.address
     return path.format(**({"session_id": 0} | words)) + cell.example.query
 
@@ -258,7 +260,7 @@ async def judge(house: House, owners: Owners, asked: Asked, report: Report) -> N
     if status == cell.example.status and status < 400:
         report.allowed += 1
         _remember(cell, text)
-        await _on_trail(house, cell, put, report)
+        report.wrong += [f"{cell}: {what}" for what in trail.wrong(house, asked, text, put)]
     elif cell.route.address != f"{API}/session" and put:
         report.wrong.append(f"{cell}: refused, and yet on the trail: {put}")
     if status == 404:
@@ -305,25 +307,6 @@ async def _like_nothing(house: House, asked: Asked, text: str, report: Report) -
     status, other = await ask(house, asked, address, unknown=True)
     if (status, other) != (404, text):
         report.leaks.append(f"{asked.cell}: tells that it exists: {text[:120]} / {status} {other[:120]}")
-
-
-async def _on_trail(house: House, cell: Cell, put: list[tuple[int | None, Action]], report: Report) -> None:
-    """What the route declares is on the trail, by who asked; and nothing where it declares nothing."""
-    declared = cell.route.audits if isinstance(cell.route.audits, tuple) else ()
-    if cell.route.websocket:  # an offer is put there once, when it is shown first
-        shown = (cell.viewer.account_id, Action.CASE_SHOWN) in house.entries
-        if Right.TAKE_CALLS in cell.viewer.rights and not shown:
-            report.wrong.append(f"{cell}: a case was shown, and it is not on the trail")
-        return
-    if cell.example.about is About.FOUND and not visible(cell):
-        declared = tuple(action for action in declared if action is not Action.CASE_SHOWN)  # nothing was
-    missing = [action for action in declared if (cell.viewer.account_id, action) not in put]
-    if missing:
-        report.wrong.append(f"{cell}: not on the trail: {', '.join(missing)}")
-    if cell.viewer.left:
-        declared = (*declared, Action.SESSION_RELEASED)  # when they sign out
-    if more := [action for _, action in put if action not in (*declared, *cell.route.audits_also)]:
-        report.wrong.append(f"{cell}: on the trail, and not declared: {', '.join(more)}")
 
 
 async def run(house: House, *, only: str = "", casts: Collection[str] | None = None) -> Report:

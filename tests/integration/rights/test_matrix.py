@@ -216,7 +216,7 @@ async def test_a_read_that_leaves_no_trace_is_found(
 
     monkeypatch.setattr("service.cases.editing.append", forgets)
     report = await _leaks(sqlite_store, keyring, "/api/v1/contacts/{contact_id}")
-    assert any(wrong.endswith("not on the trail: contact.read") for wrong in report.wrong)
+    assert any("not on the trail: contact.read of contact" in wrong for wrong in report.wrong)
 
 
 async def test_a_contact_that_keeps_more_than_it_needs_is_found(sqlite_store: Store, keyring: Keyring) -> None:

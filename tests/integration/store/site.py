@@ -1,4 +1,4 @@
-"""A served application over a real store, and people with their browsers, for the tests of the web side."""
+"""A served application over a real store of both kinds, and people with their browsers, for tests of the web side."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ Open = Callable[..., Awaitable[Site]]
 
 
 @pytest.fixture
-async def open_site(sqlite_store: Store, keyring: Keyring) -> AsyncIterator[Open]:
+async def open_site(store: Store, keyring: Keyring) -> AsyncIterator[Open]:
     async with AsyncExitStack() as stack:
 
         async def make(pages: Path | None = None, readiness: Mapping[str, Check] | None = None) -> Site:
@@ -111,7 +111,7 @@ async def open_site(sqlite_store: Store, keyring: Keyring) -> AsyncIterator[Open
 
             def application(origins: frozenset[str]) -> web.Application:
                 return create_app(
-                    store=sqlite_store,
+                    store=store,
                     keyring=keyring,
                     tables=TABLES,
                     options=HttpOptions(origins=origins, sockets=(SOCKET,), pages=pages),
@@ -120,7 +120,7 @@ async def open_site(sqlite_store: Store, keyring: Keyring) -> AsyncIterator[Open
                 )
 
             base = await stack.enter_async_context(serving(application))
-            return Site(sqlite_store, keyring, base, stack, changes)
+            return Site(store, keyring, base, stack, changes)
 
         yield make
 

@@ -177,18 +177,18 @@ async def test_a_call_that_lives_is_compared_when_it_is_over_and_the_place_waits
 
 
 async def test_nothing_is_compared_before_the_journal_was_read(
-    sqlite_store: Store, archive: Archive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    store: Store, archive: Archive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(books_check, "LOOK_SECONDS", 0.01)
     log = tmp_path / "queue_log"
     log.write_text(in_queue_log(1))
     complete: list[bool] = []
-    books = BooksCheck(sqlite_store, "pbx1", log, live=list, complete=lambda: bool(complete))
+    books = BooksCheck(store, "pbx1", log, live=list, complete=lambda: bool(complete))
     task = asyncio.create_task(books.run())
     try:
         await asyncio.sleep(0.2)
         assert books.compared == 0, "a call that ended in the gap is not in the books yet"
-        await record(sqlite_store, archive, left_waiting(1))
+        await record(store, archive, left_waiting(1))
         complete.append(True)
         async with asyncio.timeout(10):
             while not books.compared:
@@ -199,11 +199,11 @@ async def test_nothing_is_compared_before_the_journal_was_read(
 
 
 async def test_a_queue_log_that_cannot_be_read_ends_nothing(
-    sqlite_store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(books_check, "LOOK_SECONDS", 0.01)
     (tmp_path / "queue_log").mkdir()  # reading it is an OSError, for root too
-    task = asyncio.create_task(BooksCheck(sqlite_store, "pbx1", tmp_path / "queue_log", live=list).run())
+    task = asyncio.create_task(BooksCheck(store, "pbx1", tmp_path / "queue_log", live=list).run())
     try:
         said = ""
         async with asyncio.timeout(10):

@@ -40,8 +40,8 @@ def pbx() -> FakePbx:
 
 
 @pytest.fixture
-def keys(sqlite_store: Store, keyring: Keyring, pbx: Any) -> CallerKeys:
-    return CallerKeys(sqlite_store, keyring, CallerKeyRing(), pbx)
+def keys(store: Store, keyring: Keyring, pbx: Any) -> CallerKeys:
+    return CallerKeys(store, keyring, CallerKeyRing(), pbx)
 
 
 async def made(store: Store) -> list[str]:
@@ -55,7 +55,7 @@ async def grow_old(store: Store) -> None:
 
 
 async def test_a_key_that_the_pbx_did_not_take_is_handed_over_again_and_no_other_is_made(
-    sqlite_store: Store, keys: CallerKeys, pbx: FakePbx
+    store: Store, keys: CallerKeys, pbx: FakePbx
 ) -> None:
     pbx.refuses = True
     for _ in range(5):
@@ -65,40 +65,40 @@ async def test_a_key_that_the_pbx_did_not_take_is_handed_over_again_and_no_other
     pbx.refuses = False
     await keys.rotate()
     assert not keys.due
-    assert await made(sqlite_store) == [pbx.has["caller_key_id"]]
+    assert await made(store) == [pbx.has["caller_key_id"]]
 
 
 async def test_a_service_that_starts_again_goes_on_with_the_key_of_the_day(
-    sqlite_store: Store, keyring: Keyring, keys: CallerKeys, pbx: Any
+    store: Store, keyring: Keyring, keys: CallerKeys, pbx: Any
 ) -> None:
     await keys.rotate()
     before = dict(pbx.has)
     pbx.has.clear()
-    again = CallerKeys(sqlite_store, keyring, CallerKeyRing(), pbx)
+    again = CallerKeys(store, keyring, CallerKeyRing(), pbx)
     due_at_start = again.due  # the PBX may have lost it
     await again.rotate()
     assert pbx.has == before
     assert (due_at_start, again.due) == (True, False)
-    assert len(await made(sqlite_store)) == 1
+    assert len(await made(store)) == 1
 
 
 async def test_a_key_of_yesterday_is_replaced_at_a_start(
-    sqlite_store: Store, keyring: Keyring, keys: CallerKeys, pbx: Any
+    store: Store, keyring: Keyring, keys: CallerKeys, pbx: Any
 ) -> None:
     await keys.rotate()
-    await grow_old(sqlite_store)
-    await CallerKeys(sqlite_store, keyring, CallerKeyRing(), pbx).rotate()
-    both = await made(sqlite_store)
+    await grow_old(store)
+    await CallerKeys(store, keyring, CallerKeyRing(), pbx).rotate()
+    both = await made(store)
     assert len(both) == 2
     assert pbx.has["caller_key_id"] == both[-1]
 
 
 async def test_a_key_is_replaced_after_a_day(
-    sqlite_store: Store, keys: CallerKeys, pbx: FakePbx, monkeypatch: pytest.MonkeyPatch
+    store: Store, keys: CallerKeys, pbx: FakePbx, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await keys.rotate()
     first = pbx.has["caller_key_id"]
     monkeypatch.setattr("service.calls.caller_keys.ROTATE_AFTER", timedelta(0))
     assert keys.due
     await keys.rotate()
-    assert await made(sqlite_store) == [first, pbx.has["caller_key_id"]]
+    assert await made(store) == [first, pbx.has["caller_key_id"]]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import io
-import sqlite3
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, get_args
@@ -20,6 +19,7 @@ from service.accounts.rights import Role
 from service.http.errors import FaultId
 from service.http.keys import ContactChanged, KnownChanged, SessionEnded
 from tests.integration.store.site import API, Open, Site
+from tests.support.stores import held
 
 
 async def _pbx_is_away() -> None:
@@ -237,34 +237,32 @@ async def test_the_officer_sees_who_read_what_and_that_the_chain_holds(site: Sit
     assert (status, body["error"]["id"], body["error"]["field"]) == (422, "query-unfit", "limit")
 
 
-async def test_a_locked_database_is_503_and_the_save_works_once_it_is_free(
-    site: Site, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody waits for long. Before the store is opened: PostgreSQL is told with each connection."""
+    monkeypatch.setattr("service.store.engine.LOCK_TIMEOUT_MS", 50)
+    monkeypatch.setattr("service.store.engine.TURN_SECONDS", 0.05)
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_a_locked_database_is_503_and_the_save_works_once_it_is_free(site: Site) -> None:
     account_id, client = await site.signed_in("lise", Role.LISTENER)
     opened = await site.answered(account_id)
     address = f"{API}/contacts/{opened.contact_id}/notes"
-    await site.store.engine.dispose()
-    monkeypatch.setattr("service.store.engine.LOCK_TIMEOUT_MS", 50)
-    other = sqlite3.connect(str(site.store.engine.url.database), isolation_level=None)
-    other.execute("BEGIN IMMEDIATE")
-    async with client.put(address, json={"text": "patience", "version": 0}) as response:
+    async with held(site.store), client.put(address, json={"text": "patience", "version": 0}) as response:
         status, body = await answer_of(response)
     assert (status, body["error"]["id"]) == (503, "store-unavailable")
-    other.execute("ROLLBACK")
-    other.close()
     async with client.put(address, json={"text": "patience", "version": 0}) as response:
         assert response.status == 200
 
 
-async def test_who_comes_back_after_a_while_sees_their_page_though_nobody_can_write(
-    site: Site, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.usefixtures("impatient")
+async def test_who_comes_back_after_a_while_sees_their_page_though_nobody_can_write(site: Site) -> None:
     """That the session is in use is noted with a later request: it waits its turn, and gives it up."""
-    monkeypatch.setattr("service.store.engine.TURN_SECONDS", 0.05)
     _, client = await site.signed_in("lise", Role.LISTENER)
     async with site.store.transaction() as session:
         await session.execute(update(SignedInSession).values(used_at=datetime.now(UTC) - timedelta(hours=1)))
-    async with site.store.transaction(), client.get(f"{API}/session") as response:
+    async with held(site.store), site.store.transaction(), client.get(f"{API}/session") as response:
         assert response.status == 200
 
 

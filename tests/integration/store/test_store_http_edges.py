@@ -48,11 +48,11 @@ def watched() -> Watched:
 
 
 @pytest.fixture
-async def watched_site(sqlite_store: Store, keyring: Keyring, watched: Watched) -> AsyncIterator[Site]:
+async def watched_site(store: Store, keyring: Keyring, watched: Watched) -> AsyncIterator[Site]:
     """Served as the service does it: what was begun for a lost client goes on, where aiohttp's test server ends it."""
     port = free_port()
     application = create_app(
-        store=sqlite_store,
+        store=store,
         keyring=keyring,
         tables=TABLES,
         options=HttpOptions(origins=own_origins(host="127.0.0.1", port=port)),
@@ -63,7 +63,7 @@ async def watched_site(sqlite_store: Store, keyring: Keyring, watched: Watched) 
     try:
         await web.TCPSite(runner, "127.0.0.1", port).start()
         async with AsyncExitStack() as stack:
-            yield Site(sqlite_store, keyring, URL(f"http://127.0.0.1:{port}"), stack)
+            yield Site(store, keyring, URL(f"http://127.0.0.1:{port}"), stack)
     finally:
         await runner.cleanup()
 

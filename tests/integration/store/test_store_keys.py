@@ -59,6 +59,7 @@ async def test_another_master_key_is_refused_by_name_and_nothing_is_changed(stor
     assert f"belongs to master key {ours}" in said
     assert f"is master key {theirs}" in said
     assert str(tmp_path / "theirs" / "secrets" / "master.key") in said
+    assert f"beside it, as {tmp_path / 'theirs' / 'secrets' / f'master-{ours}.key'}" in said
     assert (await whole(store), secrets_of(tmp_path / "theirs")) == (before, keys)
 
 
@@ -122,13 +123,14 @@ async def test_a_database_of_a_newer_version_is_refused_and_stays_as_it_is(store
         await session.execute(text("UPDATE alembic_version SET version_num = '9999'"))
         await session.execute(text("DROP TABLE master_key_mark"))  # whatever the newer version did with it
     before = await whole(store)
-    for attempt in (store.upgrade, lambda: open_keys(store, tmp_path)):
+    for attempt in (store.upgrade, lambda: open_keys(store, tmp_path), lambda: open_keys(store, tmp_path / "empty")):
         with pytest.raises(SetupError) as caught:
             await attempt()
         assert caught.value.id == "database-newer"
         assert "9999" in str(caught.value)
         assert "restore the backup" in caught.value.mend
     assert await whole(store) == before
+    assert not (tmp_path / "empty").exists(), "no master key is made for a database that has its own"
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])

@@ -139,7 +139,7 @@ def _references(value: Any) -> set[str]:
 
 def _whole(seed: str) -> str:
     return subprocess.run(
-        [sys.executable, "-m", "service.http.openapi"],
+        [sys.executable, "-m", "service.cli.describe", "openapi"],
         check=True,
         capture_output=True,
         text=True,

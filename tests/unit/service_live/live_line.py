@@ -381,4 +381,5 @@ def contact_state(contact_id: int, call_id: str) -> dict[str, Any]:
         "started_at": at,
         "ended_at": None,
         "listener_name": None,
+        "known_hidden": False,
     }

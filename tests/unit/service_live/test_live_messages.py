@@ -43,6 +43,7 @@ CONTACT = ContactState(
     started_at=datetime(2026, 11, 21, 14, 0, tzinfo=UTC),
     ended_at=None,
     listener_name="Camille",
+    known_hidden=False,
 )
 KNOWN = Known(
     number="known",

@@ -1010,6 +1010,8 @@ export interface components {
             ended_at: string | null;
             /** Listener Name */
             listener_name: string | null;
+            /** Known Hidden */
+            known_hidden: boolean;
             /** Notes */
             notes: string;
         };
@@ -1061,6 +1063,8 @@ export interface components {
             ended_at: string | null;
             /** Listener Name */
             listener_name: string | null;
+            /** Known Hidden */
+            known_hidden: boolean;
             /** Call Live */
             call_live: boolean;
         };
@@ -2318,7 +2322,7 @@ export interface operations {
             401: components["responses"]["Error"];
             /** @description Not allowed. Ids: account-ended, right-missing, second-step-missing. */
             403: components["responses"]["Error"];
-            /** @description There is no such thing, or it is not yours to see. Ids: call-unknown. */
+            /** @description There is no such thing, or it is not yours to see. Ids: not-found, call-unknown. */
             404: components["responses"]["Error"];
             /** @description Tried too often: `Retry-After` says when again. Ids: asked-too-often. */
             429: components["responses"]["Error"];
@@ -2352,8 +2356,10 @@ export interface operations {
             401: components["responses"]["Error"];
             /** @description Not allowed. Ids: right-missing, second-step-missing. */
             403: components["responses"]["Error"];
-            /** @description There is no such thing, or it is not yours to see. Ids: contact-unknown. */
+            /** @description There is no such thing, or it is not yours to see. Ids: not-found, contact-unknown. */
             404: components["responses"]["Error"];
+            /** @description Tried too often: `Retry-After` says when again. Ids: asked-too-often. */
+            429: components["responses"]["Error"];
             /** @description A part that this needs does not answer now. Ids: store-unavailable. */
             503: components["responses"]["Error"];
             /** @description It failed in a way that nobody foresaw. */
@@ -2384,7 +2390,7 @@ export interface operations {
             401: components["responses"]["Error"];
             /** @description Not allowed. Ids: origin-refused, right-missing, second-step-missing, not-your-call. */
             403: components["responses"]["Error"];
-            /** @description There is no such thing, or it is not yours to see. Ids: call-not-live. */
+            /** @description There is no such thing, or it is not yours to see. Ids: not-found, call-not-live. */
             404: components["responses"]["Error"];
             /** @description It fits no longer what is stored. Ids: not-in-conversation, pbx-already-there, pbx-not-there, pbx-no-such-queue, pbx-no-such-channel, pbx-no-such-caller, pbx-permission-denied, pbx-no-such-module, pbx-refused-by-pbx. */
             409: components["responses"]["Error"];
@@ -2418,7 +2424,7 @@ export interface operations {
             401: components["responses"]["Error"];
             /** @description Not allowed. Ids: account-ended, right-missing, second-step-missing. */
             403: components["responses"]["Error"];
-            /** @description There is no such thing, or it is not yours to see. Ids: call-not-yours. */
+            /** @description There is no such thing, or it is not yours to see. Ids: not-found, call-not-yours. */
             404: components["responses"]["Error"];
             /** @description A part that this needs does not answer now. Ids: store-unavailable. */
             503: components["responses"]["Error"];
@@ -2450,7 +2456,7 @@ export interface operations {
             401: components["responses"]["Error"];
             /** @description Not allowed. Ids: account-ended, origin-refused, right-missing, second-step-missing. */
             403: components["responses"]["Error"];
-            /** @description There is no such thing, or it is not yours to see. Ids: call-not-yours. */
+            /** @description There is no such thing, or it is not yours to see. Ids: not-found, call-not-yours. */
             404: components["responses"]["Error"];
             /** @description A part that this needs does not answer now. Ids: store-unavailable. */
             503: components["responses"]["Error"];
@@ -2682,6 +2688,8 @@ export interface operations {
             403: components["responses"]["Error"];
             /** @description There is no such thing, or it is not yours to see. Ids: not-found, contact-unknown. */
             404: components["responses"]["Error"];
+            /** @description Tried too often: `Retry-After` says when again. Ids: asked-too-often. */
+            429: components["responses"]["Error"];
             /** @description A part that this needs does not answer now. Ids: store-unavailable. */
             503: components["responses"]["Error"];
             /** @description It failed in a way that nobody foresaw. */
@@ -2724,6 +2732,8 @@ export interface operations {
             413: components["responses"]["Error"];
             /** @description What was sent does not fit: `faults` tells where. Ids: body-not-json, body-unfit. */
             422: components["responses"]["Error"];
+            /** @description Tried too often: `Retry-After` says when again. Ids: asked-too-often. */
+            429: components["responses"]["Error"];
             /** @description A part that this needs does not answer now. Ids: store-unavailable. */
             503: components["responses"]["Error"];
             /** @description It failed in a way that nobody foresaw. */
@@ -2773,6 +2783,8 @@ export interface operations {
             413: components["responses"]["Error"];
             /** @description What was sent does not fit: `faults` tells where. Ids: body-not-json, body-unfit. */
             422: components["responses"]["Error"];
+            /** @description Tried too often: `Retry-After` says when again. Ids: asked-too-often. */
+            429: components["responses"]["Error"];
             /** @description A part that this needs does not answer now. Ids: store-unavailable. */
             503: components["responses"]["Error"];
             /** @description It failed in a way that nobody foresaw. */
@@ -2997,6 +3009,8 @@ export interface operations {
             401: components["responses"]["Error"];
             /** @description Not allowed. Ids: origin-refused. */
             403: components["responses"]["Error"];
+            /** @description Tried too often: `Retry-After` says when again. Ids: too-many-pages. */
+            429: components["responses"]["Error"];
             /** @description A part that this needs does not answer now. Ids: store-unavailable. */
             503: components["responses"]["Error"];
             /** @description It failed in a way that nobody foresaw. */

@@ -168,7 +168,8 @@ export const en: Dictionary = {
     shieldTitle: "Shield this number…",
     shield: "The alleged abuser has this number, too",
     shieldHelp: "At the next call from this number nothing is shown before somebody has checked who is speaking.",
-    shieldDone: "Noted: this number is shielded.",
+    shieldStays:
+      "This number is shielded: at its next call nothing is shown before somebody has checked who is speaking.",
     shieldFailed: "This is not noted yet. Try again.",
     contacts: (count: number) => (count === 1 ? "1 conversation" : `${count} conversations`),
     last: (date: string) => `the last on ${date}`,

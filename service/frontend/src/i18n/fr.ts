@@ -174,7 +174,8 @@ export const fr = {
     shieldTitle: "Protéger ce numéro…",
     shield: "La personne mise en cause a aussi ce numéro",
     shieldHelp: "Au prochain appel de ce numéro, rien ne sera montré avant que l'on ait vérifié qui parle.",
-    shieldDone: "C'est noté : ce numéro est protégé.",
+    shieldStays:
+      "Ce numéro est protégé : à son prochain appel, rien ne sera montré avant que l'on ait vérifié qui parle.",
     shieldFailed: "Ce n'est pas encore noté. Réessayez.",
     contacts: (count: number) => (count === 1 ? "1 entretien" : `${count} entretiens`),
     last: (date: string) => `le dernier le ${date}`,

@@ -2,11 +2,10 @@
 
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
-import { shieldNumber } from "../api/service";
 import type { Known } from "../api/types";
 import { live } from "../app/station";
 import { day, words } from "../i18n";
-import { ask, type CallerKnown, confirm, knownOf } from "./caller";
+import { ask, type CallerKnown, confirm, isOpened, knownOf, shield } from "./caller";
 
 /** What is known of the number: never who the person is. */
 export function WhoSummary({ callId }: { callId: string }) {
@@ -96,25 +95,29 @@ function Confirm({ callId }: { callId: string }) {
 /** The accused often shares the telephone: the listener can see to it that nothing is told to whoever calls next. */
 function Shield({ callId, known }: { callId: string; known: Known }) {
   const w = words.value.who;
-  const done = useSignal<"" | "done" | "failed">("");
+  const failing = useSignal(false);
   const contact = live.contact.value;
   if (known.shielded || known.number === "anonymous" || contact?.call_id !== callId) return null;
-  const shield = async (): Promise<void> => {
-    try {
-      await shieldNumber(contact.contact_id, true);
-      done.value = "done";
-    } catch {
-      done.value = "failed";
-    }
+  if (isOpened(callId))
+    return (
+      <p class="hint" role="status" data-testid="number-shielded">
+        {w.shieldStays}
+      </p>
+    );
+  const shielded = async (): Promise<void> => {
+    failing.value = false;
+    failing.value = !(await shield(callId, contact.contact_id));
   };
   return (
     <details class="shield">
       <summary>{w.shieldTitle}</summary>
       <p class="hint">{w.shieldHelp}</p>
-      <button type="button" class="button small" data-testid="shield-number" onClick={() => void shield()}>
+      <button type="button" class="button small" data-testid="shield-number" onClick={() => void shielded()}>
         {w.shield}
       </button>
-      <p role="status">{done.value === "done" ? w.shieldDone : done.value === "failed" ? w.shieldFailed : ""}</p>
+      <p class="form-error" role="alert">
+        {failing.value && w.shieldFailed}
+      </p>
     </details>
   );
 }

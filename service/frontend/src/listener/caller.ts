@@ -2,7 +2,7 @@
 
 import { effect, signal } from "@preact/signals";
 import { ApiError } from "../api/http";
-import { known as askKnown, confirmSpeaker } from "../api/service";
+import { known as askKnown, confirmSpeaker, shieldNumber } from "../api/service";
 import type { Known } from "../api/types";
 import { live } from "../app/station";
 import { callNow } from "./mode";
@@ -20,8 +20,17 @@ export function knownOf(callId: string): CallerKnown | null {
 const ASK_AGAIN_MS = 3_000;
 let asking: string | null = null;
 let again: ReturnType<typeof setTimeout> | undefined;
-/** The call whose speaker somebody at this page has checked. */
-let confirmed: string | null = null;
+/** The call whose number is shielded, and hides nothing at this page: here it was checked who is speaking. */
+const opened = signal<string | null>(null);
+/** The call whose number this page is having shielded: its listener knows with whom they talk. */
+let shielding: string | null = null;
+/** What a shielded number tells. */
+const HIDDEN: Known = { number: "known", shielded: true, contacts: 0, last_contact_at: null, cases: [] };
+
+/** A signal: read in a component. */
+export function isOpened(callId: string): boolean {
+  return opened.value === callId;
+}
 
 /** What was unavailable stays so on the page until an answer comes: it must not flicker. */
 export async function ask(callId: string): Promise<void> {
@@ -47,12 +56,33 @@ export async function ask(callId: string): Promise<void> {
 export async function confirm(callId: string): Promise<boolean> {
   try {
     const found = await confirmSpeaker(callId);
-    confirmed = callId;
+    if (found.shielded) opened.value = callId;
     show(callId, { ...found, shielded: false });
     return true;
   } catch {
     return false;
   }
+}
+
+/** The accused has the number, too: whoever calls next is told nothing. This conversation goes on as it is. */
+export async function shield(callId: string, contactId: number): Promise<boolean> {
+  shielding = callId; // the feed may tell of it before the answer does
+  try {
+    await shieldNumber(contactId, true);
+    opened.value = callId;
+    return true;
+  } catch {
+    return false;
+  } finally {
+    shielding = null;
+    hide();
+  }
+}
+
+/** Somebody shielded the number of a conversation that goes on, or is written up: nothing of it stays on the page. */
+function hide(): void {
+  const contact = live.contact.peek();
+  if (contact?.known_hidden && contact.call_id !== shielding) learn(contact.call_id, HIDDEN);
 }
 
 /**
@@ -62,7 +92,7 @@ export async function confirm(callId: string): Promise<boolean> {
 function learn(callId: string, found: Known | "unavailable"): void {
   const before = byCall.peek().get(callId);
   const isKnown = typeof before === "object";
-  if (isKnown && (callId === confirmed || found === "unavailable" || (before.shielded && !found.shielded))) return;
+  if (isKnown && (callId === opened.peek() || found === "unavailable" || (before.shielded && !found.shielded))) return;
   show(callId, found);
 }
 
@@ -85,4 +115,7 @@ function put(callId: string, what: CallerKnown): void {
 effect(() => {
   const offer = live.offer.value;
   if (offer !== null) learn(offer.call_id, offer.number === "unavailable" ? "unavailable" : offer);
+});
+effect(() => {
+  if (live.contact.value !== null) hide();
 });
