@@ -20,8 +20,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from types import FrameType
+from contextlib import contextmanager
 from typing import Final
 
 #: a service that lived for less gets its successor after a pause, each time a longer one
@@ -30,6 +29,9 @@ _PAUSE_FIRST_SECONDS: Final = 0.5
 _PAUSE_MOST_SECONDS: Final = 30.0
 _PR_SET_PDEATHSIG: Final = 1  # prctl(2)
 _STOPS: Final = (signal.SIGTERM, signal.SIGINT)
+#: The keeper's signals stay blocked, and it waits for them: a handler may run just before the call that then waits for
+#: good, and a stop would be forgotten.
+_HEARD: Final = (*_STOPS, signal.SIGCHLD)
 
 Progress = Callable[[str], None]
 
@@ -60,24 +62,15 @@ def keep(progress: Progress) -> None:
     and is not; one that ends with 0 was asked to. SIGTERM and SIGINT are handed on.
     """
     gc.freeze()  # what is shared with every service stays shared
-    kept = _Keeper(progress)
-    for number in _STOPS:
-        signal.signal(number, kept.asked_to_stop)
-    kept.run()
+    signal.pthread_sigmask(signal.SIG_BLOCK, _HEARD)
+    _Keeper(progress).run()
 
 
 class _Keeper:
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
-        self._child = 0
         self._stopping = False
         self._was_ready = False
-
-    def asked_to_stop(self, _number: int, _frame: FrameType | None) -> None:
-        self._stopping = True
-        if self._child:
-            with suppress(ProcessLookupError):  # it has just ended
-                os.kill(self._child, signal.SIGTERM)
 
     def run(self) -> None:
         """Returns in a service's process only."""
@@ -85,17 +78,18 @@ class _Keeper:
         while True:
             began = time.monotonic()
             hears, tells = os.pipe()
+            os.set_blocking(hears, False)
             parent = os.getpid()
             sys.stdout.flush()  # else both would print what waits
-            signal.pthread_sigmask(signal.SIG_BLOCK, _STOPS)  # asked in this very moment, it waits until both know how
-            self._child = os.fork()
-            if not self._child:
+            child = os.fork()
+            if not child:
                 os.close(hears)
                 _become_service(parent, tells)
                 return
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPS)
             os.close(tells)
-            status = self._wait(hears)
+            status = self._wait(child)
+            with os.fdopen(hears, "rb", buffering=0) as pipe:
+                self._was_ready = bool(pipe.read(1)) or self._was_ready
             if self._stopping or not self._is_replaced(status):
                 sys.exit(_exit_code(status))
             lived = time.monotonic() - began
@@ -103,14 +97,15 @@ class _Keeper:
             self._progress(f"The service died ({_death(status)}): another takes its place")
             self._rest(pause)
 
-    def _wait(self, hears: int) -> int:
-        """Until the child ends: its status."""
-        with open(hears, "rb", buffering=0) as pipe:
-            if pipe.read(1):
-                self._was_ready = True
-        _, status = os.waitpid(self._child, 0)
-        self._child = 0
-        return status
+    def _wait(self, child: int) -> int:
+        """Until it ends: its status."""
+        while True:
+            if signal.sigwait(_HEARD) in _STOPS:
+                self._stopping = True
+                os.kill(child, signal.SIGTERM)  # it is there, or lies dead until the next line
+            ended, status = os.waitpid(child, os.WNOHANG)
+            if ended:
+                return status
 
     def _is_replaced(self, status: int) -> bool:
         if os.WIFSIGNALED(status):
@@ -118,10 +113,7 @@ class _Keeper:
         return self._was_ready and os.WEXITSTATUS(status) != 0
 
     def _rest(self, seconds: float) -> None:
-        until = time.monotonic() + seconds
-        while not self._stopping and time.monotonic() < until:
-            time.sleep(min(0.2, seconds))
-        if self._stopping:
+        if signal.sigtimedwait(_STOPS, seconds) is not None:
             sys.exit(0)
 
 
@@ -131,7 +123,7 @@ def _become_service(parent: int, tells: int) -> None:
     _told = tells
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPS)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _HEARD)
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:  # it died before we asked
         os._exit(1)

@@ -159,6 +159,19 @@ def test_a_keeper_that_is_asked_to_stop_stops_its_service(tmp_path: Path) -> Non
         assert is_gone(pid)
 
 
+def test_no_stop_is_missed_between_two_steps_of_the_keeper_and_the_service_hears_its_own(tmp_path: Path) -> None:
+    with kept(tmp_path, _LIVES) as line:
+        service = line.service()
+        assert signal.SIGTERM not in signals(line.process.pid, "SigCgt"), "it waits for it: a handler may run too early"
+        assert not signals(service, "SigBlk"), "nor does what the service starts have any blocked"
+
+
+def signals(pid: int, which: str) -> set[int]:
+    """`SigBlk`: those that stay pending; `SigCgt`: those that have a handler."""
+    (mask,) = [line.split()[1] for line in Path(f"/proc/{pid}/status").read_text().splitlines() if which in line]
+    return {number for number in range(1, 65) if int(mask, 16) >> (number - 1) & 1}
+
+
 def test_a_keeper_that_is_killed_takes_its_service_along(tmp_path: Path) -> None:
     with kept(tmp_path, _LIVES) as line:
         pid = line.service()
