@@ -29,7 +29,7 @@ test: setup-dev check ## everything: check, unit, replay, integration, config, a
 	@$(BIN)/python -m pytest -q -n 2 --dist loadfile -m pair $(ARGS)
 	@$(BIN)/python -m pytest -q -m alone $(ARGS)
 
-withdrawals: setup-dev ## 1,000 callers are withdrawn at the very instant of an answer: nobody torn, nobody lost (about nine minutes)
+withdrawals: setup-dev ## 1,000 callers are withdrawn at the very instant of an answer: nobody torn, nobody lost (about five minutes)
 	@ECOUTE_WITHDRAWALS=1000 $(BIN)/python -m pytest -q -s tests/asterisk/test_withdrawals.py $(ARGS)
 
 check: setup-dev ## format, lint, types, import arrows, dialplan, no-cap and recording checks
